@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow is told of this provider. Imports nothing but the standard library: Airflow reads it while it starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_replicator import __version__
+
+_INTEGRATION = "Cognite Data Fusion"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata, as ``airflow/provider_info.schema.json`` describes it."""
+    return {
+        "package-name": "airflow-provider-replicator",
+        "name": "Replicator",
+        "description": "Replicates Cognite Data Fusion (CDF) projects.",
+        "versions": [__version__],
+        "integrations": [
+            {"integration-name": _INTEGRATION, "external-doc-url": "https://docs.cognite.com/", "tags": ["service"]}
+        ],
+        "hooks": [_modules("airflow_provider_replicator.hooks.cdf")],
+        "operators": [_modules("airflow_provider_replicator.operators.cdf")],
+        "connection-types": [
+            {
+                "connection-type": "cdf",
+                "hook-class-name": "airflow_provider_replicator.hooks.cdf.CdfHook",
+                "hook-name": _INTEGRATION,
+                "conn-fields": _cdf_fields(),
+                "ui-field-behaviour": _cdf_form(),
+            }
+        ],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {"integration-name": _INTEGRATION, "python-modules": list(names)}
+
+
+def _cdf_form() -> dict[str, Any]:
+    """How the fields that every connection has are called for CDF."""
+    return {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Base URL or cluster", "login": "Client id", "password": "Client secret"},
+        "placeholders": {
+            "host": "https://az-eastus-1.cognitedata.com, or az-eastus-1",
+            "login": "client id of the service principal; empty with a token",
+            "password": "client secret; empty with a token",
+            "project": "my-project",
+            "token_url": "https://login.microsoftonline.com/TENANT/oauth2/v2.0/token",
+            "scopes": "https://az-eastus-1.cognitedata.com/.default",
+            "extra": '{"limits": {"assets.analytical": {"per_second": 10, "in_flight": 4}}}',
+        },
+    }
+
+
+def _cdf_fields() -> dict[str, Any]:
+    """The fields that only CDF has. Only ``project`` must be filled in; each is kept in extra under its name.
+
+    Airflow hides values by the *name* of a field (``token`` in it), whatever its format says.
+    """
+    return {
+        "project": _field("Project", "Name of the CDF project", {"type": "string"}),
+        "token_url": _field("Token URL", "Where client id and secret are exchanged for a token", _optional("string")),
+        "scopes": _field(
+            "Scopes", "Separated by blanks. Empty: <base URL>/.default, if there is no audience", _optional("string")
+        ),
+        "audience": _field("Audience", "For identity providers that ask for one", _optional("string")),
+        "token": _field(
+            "Token",
+            "A static bearer token, instead of client id and secret; it is not renewed when it expires",
+            _optional("string", format="password"),
+        ),
+        "concurrency": _field(
+            "Concurrency", "Requests in flight, over all APIs (default 32)", _optional("integer", minimum=1)
+        ),
+        "limit_share": _field(
+            "Share of the limits",
+            "CDF limits requests per identity: the part that one task may use, such as 0.25 if four run at once (default 1)",
+            _optional("number", minimum=0, maximum=1),
+        ),
+        "limits": _field(
+            "Limits",
+            'Other limits than those that CDF publishes, as JSON: {"assets.analytical": {"per_second": 10, "in_flight": 4}}',
+            _optional("string"),
+        ),
+        "request_compression": _field(
+            "Compress requests", "gzip-1 for slow links (default none)", _choice("none", "gzip-1")
+        ),
+        "response_compression": _field(
+            "Compress answers", "auto: gzip except on this machine (default)", _choice("auto", "none", "gzip")
+        ),
+        "connect_timeout": _field("Connect timeout", "Seconds (default 15)", _optional("number", minimum=0)),
+        "read_timeout": _field(
+            "Read timeout", "Longest silence of the server in seconds (default 60)", _optional("number", minimum=0)
+        ),
+        "retry_attempts": _field(
+            "Attempts",
+            "How often a request is sent before the task fails (default 10)",
+            _optional("integer", minimum=1),
+        ),
+        "retry_seconds": _field(
+            "Retry for",
+            "Seconds until a request that keeps failing is given up (default 180)",
+            _optional("number", minimum=0),
+        ),
+        "allow_http": _field(
+            "Allow http",
+            "Without TLS, secrets and data can be read on the way. Never needed for this machine itself",
+            _optional("boolean"),
+        ),
+    }
+
+
+def _field(label: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": schema}
+
+
+def _optional(kind: str, **more: Any) -> dict[str, Any]:
+    """A field that may stay empty: any other type is required in Airflow's form."""
+    return {"type": [kind, "null"], **more}
+
+
+def _choice(*values: str) -> dict[str, Any]:
+    return _optional("string", enum=[*values, None])
