@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table at the end, and the same as JSON for programs: ``build/demo-report.json``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from scripts.demo.compare import RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from scripts.demo.expect import Run
+
+HEADER = (
+    "run",
+    "resource",
+    "source",
+    "target",
+    "created",
+    "updated",
+    "unchanged",
+    "deleted",
+    "requests",
+    "seconds",
+    "verified",
+)
+
+
+def table(runs: Sequence[Run]) -> str:
+    """One line per run and resource. For datapoints and raw rows "created" is what was written.
+
+    "verified" is the demo's own comparison after the run; the DAG's own has found the same, or there is a failure below the table.
+    """
+    lines: list[Sequence[str]] = [HEADER]
+    for run in runs:
+        lines += [_line(run, resource) for resource in RESOURCES if resource in run.resources]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    ruler = "  ".join("-" * width for width in widths)
+    text = [
+        "  ".join(_aligned(cell, width, column) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
+    for start in range(1, len(text) + len(runs), len(RESOURCES) + 1):
+        text.insert(start, ruler)
+    return "\n".join(text)
+
+
+def write(path: Path, runs: Sequence[Run], failures: Sequence[str]) -> None:
+    """``ok`` is true only if every run happened and nothing was wrong.
+
+    A run's ``verify`` is what the DAG's own task found; the ``verify`` of the whole is the demo's own comparison after the last run.
+    """
+    last = runs[-1].compared if runs else {}
+    document: dict[str, Any] = {
+        "ok": not failures,
+        "failures": list(failures),
+        "runs": [{"name": run.name, "resources": run.resources, "verify": run.verified} for run in runs],
+        "verify": {resource: found.as_dict() for resource, found in last.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _line(run: Run, resource: str) -> Sequence[str]:
+    report, compared = run.resources[resource], run.compared[resource]
+    requests = report["requests"]
+    return (
+        run.name,
+        resource,
+        f"{compared.source:,}",
+        f"{compared.target:,}",
+        f"{report['created'] + report['written']:,}",
+        f"{report['updated']:,}",
+        f"{report['unchanged']:,}",
+        f"{report['deleted']:,}",
+        f"{requests['source'] + requests['target']:,}",
+        f"{report['seconds']:.2f}",
+        "yes" if not compared.different else f"{compared.different:,} differ",
+    )
+
+
+def _aligned(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column < 2 else cell.rjust(width)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting again after a crash, refusing a taken port, and connections that leave no file behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airflow_provider_replicator.cdf.http.connection import read_connection
+from scripts import processes, sandbox, setup_airflow, up
+from scripts.demo.airflow import Airflow, AirflowError
+
+PAUSE = "import signal; signal.pause()"
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    """A process that never ends by itself."""
+    return subprocess.Popen([sys.executable, "-c", PAUSE])
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "build" / "processes.json"
+
+
+def started(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    return process.pid, psutil.Process(process.pid).create_time()
+
+
+def ended() -> tuple[int, float]:
+    """A process that was there, and is no more."""
+    process = sleeper()
+    found = started(process)
+    process.kill()
+    process.wait()
+    return found
+
+
+def test_what_a_killed_start_left_behind_is_ended(ledger: Path) -> None:
+    process = sleeper()
+    ledger.parent.mkdir()
+    ledger.write_text(json.dumps([ended(), started(process), ended()]))
+    processes.end_left_overs(ledger)
+    assert not psutil.pid_exists(process.pid)
+    process.wait()  # psutil was told how it ended; now subprocess knows that it did
+    assert not ledger.exists()
+
+
+def test_another_process_with_the_same_id_is_left_alone(ledger: Path) -> None:
+    process = sleeper()
+    try:
+        pid, began = started(process)
+        ledger.parent.mkdir()
+        ledger.write_text(json.dumps([ended(), (pid, began - 5)]))
+        processes.end_left_overs(ledger)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_start_that_still_runs_is_left_alone(ledger: Path) -> None:
+    process = sleeper()
+    try:
+        processes.remember(ledger, [process.pid])  # as a start of this very process would
+        with pytest.raises(processes.UpError, match=f"runs already .process {os.getpid()}."):
+            processes.end_left_overs(ledger)
+        assert process.poll() is None
+        assert ledger.exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_parts_that_end_by_themselves_are_named_with_their_log(tmp_path: Path) -> None:
+    commands = {"steady": [sys.executable, "-c", PAUSE], "faulty": [sys.executable, "-c", "exit('no database')"]}
+    parts = processes.Components(commands, environment=os.environ, logs=tmp_path / "logs")
+    pids = parts.start()
+    try:
+        os.waitid(os.P_PID, pids[1], os.WEXITED | os.WNOWAIT)
+        with pytest.raises(processes.UpError, match=r"faulty ended with 1, see .*faulty\.log"):
+            parts.watch()
+        assert (tmp_path / "logs" / "faulty.log").read_text() == "no database\n"
+    finally:
+        parts.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    parts.stop()
+
+
+def test_a_taken_port_is_refused_with_a_way_out() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(processes.UpError, match=r"AIRFLOW_PORT=\d+ make up"):
+            up.check_port(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("now", "loaded"),
+    [
+        ("2026-11-21T11:00", "2026-11-20T14:00"),
+        ("2026-11-21T02:00", "2026-11-20T14:00"),
+        ("2026-11-21T01:59", "2026-11-19T14:00"),
+    ],
+)
+def test_the_source_was_changed_within_the_last_window_of_the_daily_dag(now: str, loaded: str) -> None:
+    """At 11:00 that is [yesterday 02:00, today 02:00)."""
+    found = sandbox.noon_of_the_last_window(datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert found == datetime.fromisoformat(loaded).replace(tzinfo=UTC)
+
+
+def test_the_daily_dag_has_these_windows() -> None:
+    dag = (up.REPOSITORY / "dags" / "replicate_cdf_project.py").read_text()
+    assert f'CronDataIntervalTimetable("0 {sandbox.WINDOW_HOUR} * * *", timezone="UTC")' in dag
+
+
+def test_everything_listens_on_loopback_only() -> None:
+    commands = up.components(8080)
+    assert commands["api-server"][1:3] == ["--host", "127.0.0.1"]
+    assert "--skip-serve-logs" in commands["scheduler"]
+    assert "--skip-serve-logs" in commands["triggerer"]
+
+
+def test_the_commands_are_commands_of_this_airflow() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    for arguments in up.components(8080).values():
+        get_parser().parse_args(arguments)  # exits if it does not know an option
+
+
+def test_secrets_are_new_at_every_start() -> None:
+    first, second = up.settings(8080), up.settings(8080)
+    assert first["AIRFLOW__API__SECRET_KEY"] != second["AIRFLOW__API__SECRET_KEY"]
+
+
+def test_connections_and_pools_are_imported_and_the_file_with_the_token_is_gone(tmp_path: Path) -> None:
+    calls: list[tuple[str, ...]] = []
+    seen: dict[str, object] = {}
+
+    def airflow(*arguments: str) -> None:
+        calls.append(arguments)
+        if arguments[0] == "connections":
+            path = Path(arguments[-1])
+            seen.update(json.loads(path.read_text()))
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+    pools = tmp_path / "pools.json"
+    setup_airflow.prepare(airflow, base_url="http://127.0.0.1:1", token="t", pools=pools)
+    assert [call[:2] for call in calls] == [("db", "migrate"), ("connections", "import"), ("pools", "import")]
+    assert not Path(calls[1][-1]).exists()
+    assert calls[2][-1] == str(pools)
+    assert set(seen) == {"cdf_source", "cdf_target"}
+
+
+def test_the_connections_are_what_the_hook_reads() -> None:
+    fields = setup_airflow.connection("http://127.0.0.1:1", "source", "t")
+    read = read_connection("cdf_source", host=fields["host"], extra=fields["extra"])
+    assert (read.base_url, read.project, read.token) == ("http://127.0.0.1:1", "source", "t")
+
+
+def test_the_password_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "passwords.json"
+    setup_airflow.write_password(path, "first")
+    setup_airflow.write_password(path, "second")
+    assert json.loads(path.read_text()) == {"admin": "second"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_failed_command_names_its_log(tmp_path: Path) -> None:
+    airflow = Airflow(tmp_path / "home", tmp_path / "dags", tmp_path / "logs")
+    with pytest.raises(AirflowError) as caught:
+        airflow.run("no-such", "command", log="wrong")
+    assert str(tmp_path / "logs" / "wrong.log") in str(caught.value)
+    assert "invalid choice" in str(caught.value)
+
+
+def test_settings_of_the_callers_airflow_are_not_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW_CONN_CDF_SOURCE", "production")
+    environment = Airflow(tmp_path / "home", tmp_path, tmp_path, extra={"CDF_POOLS": "on"}).environment()
+    assert "AIRFLOW__CORE__EXECUTOR" not in environment
+    assert "AIRFLOW_CONN_CDF_SOURCE" not in environment
+    assert environment["CDF_POOLS"] == "on"
+    assert len(environment["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64

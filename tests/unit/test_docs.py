@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documentation names everything a user can say, and nothing it names is missing."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_replicator.cdf.http.connection import EXTRAS
+from airflow_provider_replicator.core.report import Report
+from airflow_provider_replicator.operators import cdf as operators
+from airflow_provider_replicator.provider_info import get_provider_info
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def own_parameters(operator: type) -> set[str]:
+    """Arguments that classes of this package declare, not those of Airflow."""
+    names: set[str] = set()
+    for kind in operator.__mro__:
+        if kind.__module__.startswith("airflow_provider_replicator") and "__init__" in vars(kind):
+            names |= set(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]
+    return names - {"self", "kwargs", "outlets"}
+
+
+@pytest.mark.parametrize("name", operators.__all__)
+def test_every_operator_and_argument_is_documented(name: str) -> None:
+    text = (DOCS / "operators.md").read_text()
+    assert f"`{name}`" in text
+    assert {word for word in own_parameters(getattr(operators, name)) if f"`{word}`" not in text} == set()
+
+
+def test_readme_names_every_operator() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in operators.__all__ if name not in text] == []
+
+
+def test_every_field_of_the_connection_is_documented() -> None:
+    text = (DOCS / "connection.md").read_text()
+    fields = set(get_provider_info()["connection-types"][0]["conn-fields"])
+    assert fields == set(EXTRAS)
+    assert {field for field in fields if f"`{field}`" not in text} == set()
+
+
+def test_every_field_of_the_report_is_documented() -> None:
+    text = (DOCS / "operators.md").read_text()
+    fields = Report("assets", "source", "target", "full").as_dict()
+    assert {field for field in fields if not re.search(rf"`{field}\b", text)} == set()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    links = [
+        (document, link)
+        for document in [*DOCS.glob("*.md"), *ROOT.glob("*.md")]
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
+    ]
+    assert links
+    assert [f"{document.name}: {link}" for document, link in links if not (document.parent / link).exists()] == []
+
+
+def test_make_targets_named_in_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set()
+    for document in [*DOCS.glob("*.md"), *ROOT.glob("*.md")]:
+        named |= set(re.findall(r"`make ([a-z-]+)", document.read_text()))
+    assert named
+    assert named <= targets
