@@ -37,8 +37,8 @@ test: env ## Run all tests (one group starts a real Airflow)
 	@$(CLEAN_ENV) $(BIN)/python -m pytest
 
 .PHONY: soak
-soak: env ## Run the randomised simulation for longer: make soak SIM_SECONDS=3600
-	@$(CLEAN_ENV) SIM_SECONDS=$${SIM_SECONDS:-600} $(BIN)/python -m pytest tests/simulation -m soak
+soak: env ## Run the randomised tests for longer: make soak SIM_SECONDS=3600
+	@$(CLEAN_ENV) SIM_SECONDS=$${SIM_SECONDS:-600} $(BIN)/python -m pytest -m soak
 
 .PHONY: lint
 lint: env ## Formatting, ruff, mypy strict, and the arrows between the packages

@@ -86,10 +86,12 @@ def _relax(node: dict[str, Any]) -> None:
         properties["cursor"] = {"type": ["string", "null"]}
     required = node.get("required")
     if isinstance(required, list):
-        # Columns of sequences are said to need an id that they do not have.
-        node["required"] = [
-            name for name in required if name in properties or name != "id" or "valueType" not in properties
-        ]
+        node["required"] = [name for name in required if not _is_wrongly_required(name, properties)]
+
+
+def _is_wrongly_required(name: str, properties: dict[str, Any]) -> bool:
+    """Columns of sequences are said to need an id, unique values and properties a ``property``: neither is described."""
+    return name not in properties and ((name == "id" and "valueType" in properties) or name == "property")
 
 
 def _patch(path: str, operation: dict[str, Any], spec: dict[str, Any]) -> None:

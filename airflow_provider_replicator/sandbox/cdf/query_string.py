@@ -59,9 +59,12 @@ def _filter(kind: Kind, filters: dict[str, Any], name: str, values: list[str]) -
 
 def _integer(name: str, value: str) -> int:
     try:
-        return int(value)
+        number = int(value)
     except ValueError as error:
         raise ApiError(400, f"{name}: expected an integer") from error
+    if number.bit_length() > 63:
+        raise ApiError(400, f"{name}: out of range for a 64-bit integer")
+    return number
 
 
 def _flag(name: str, value: str) -> bool:
