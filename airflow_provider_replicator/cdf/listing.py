@@ -23,6 +23,8 @@ PAGE = 1000
 _PAGES_BEFORE = 4
 #: A partition ends with a page that is on average half empty: each must have this many full ones.
 _PAGES_PER_PARTITION = 8
+#: The same where little is expected to be written, so that reading is what takes the time.
+_PAGES_PER_PARTITION_UNCHANGED = 2
 _MAX_PARTITIONS = 10
 
 
@@ -78,6 +80,7 @@ class Reader:
 
     A listing begins as one chain. Once it turns out to be long, and a page takes longer than the client's rate would allow, it
     goes on in as many partitions as the rate can feed (the pages read so far are read again, and left out by id).
+    ``little_to_write``, asked then, says whether reading is what the run will spend its time on: smaller partitions pay, too.
     """
 
     def __init__(
@@ -88,7 +91,9 @@ class Reader:
         process: Callable[[list[Document], Ticket], Awaitable[None]],
         *,
         pages_in_flight: int,
+        little_to_write: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._little_to_write = little_to_write
         self._client = client
         self._resource = resource
         self._positions = positions
@@ -160,7 +165,8 @@ class Reader:
         self.total = await count(self._client, self._resource.path, listing)
         if self.total is None:
             return 1
-        return min(useful, (self.total // PAGE - _PAGES_BEFORE) // _PAGES_PER_PARTITION)
+        each = _PAGES_PER_PARTITION_UNCHANGED if self._little_to_write() else _PAGES_PER_PARTITION
+        return min(useful, (self.total // PAGE - _PAGES_BEFORE) // each)
 
     async def _follow(self, group: asyncio.TaskGroup, body: Mapping[str, Any], stream: str, seen: set[int]) -> None:
         async for documents, cursor in self._from(body, stream):

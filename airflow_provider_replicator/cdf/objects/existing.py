@@ -49,6 +49,10 @@ class Existing:
         await self._add_others(items, found)
         return found
 
+    def has_something(self) -> bool:
+        """Whether the target is known to have some of what was asked for so far."""
+        return self._nothing_there is False
+
     def presume_nothing_more(self) -> None:
         """The target has something after all: ask from now on."""
         self._nothing_there = False

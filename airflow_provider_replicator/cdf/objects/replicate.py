@@ -115,7 +115,14 @@ class _Run:
         self._letters = letters
         self._positions = positions
         self._progress = progress
-        self._reader = Reader(flow.source, flow.resource, positions, self._page, pages_in_flight=pages_in_flight)
+        self._reader = Reader(
+            flow.source,
+            flow.resource,
+            positions,
+            self._page,
+            pages_in_flight=pages_in_flight,
+            little_to_write=flow.existing.has_something,
+        )
 
     async def all(self, scope: Scope, tree: AssetTree | None) -> None:
         flow, options = self._flow, self._options
