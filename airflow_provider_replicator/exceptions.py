@@ -13,10 +13,15 @@
     │   ├── DeleteGuardError           a delete was asked for that the guards do not allow
     │   ├── CircuitOpenError           several batches in a row were refused whole for one reason
     │   ├── PartialReplicationError    everything that could be copied was; some objects could not
-    │   └── VerificationError          source and target differ
+    │   ├── VerificationError          source and target differ
+    │   ├── LakeAccessError            the object store refused: credentials, permissions, no such bucket
+    │   ├── LakeError                  a table or an object cannot be read or written, and waiting does not help
+    │   └── SchemaChangedError         a table cannot follow the source: a column changed its type, or may not be added
     └── TransientError                 the same call may succeed later
         ├── CdfUnavailableError        429 or 5xx after the transport gave up
-        └── CdfConnectionError         no answer: connect error, reset, timeout, truncated body
+        ├── CdfConnectionError         no answer: connect error, reset, timeout, truncated body
+        ├── LakeUnavailableError       the object store did not answer, or not in time
+        └── LakeConflictError          somebody else wrote to the table first; nothing of this write is in it
 
 The two branches are what :mod:`airflow_provider_replicator.retry_policy` tells Airflow: permanent errors fail the task at
 once, transient ones are retried.
@@ -116,6 +121,26 @@ class VerificationError(PermanentError):
         super().__init__(message)
         self.differences = list(differences)
         self.report = dict(report or {})
+
+
+class LakeAccessError(PermanentError):
+    """The object store refused: wrong credentials, missing permissions, no such bucket."""
+
+
+class LakeError(PermanentError):
+    """A table or an object cannot be read or written, and waiting does not help."""
+
+
+class SchemaChangedError(PermanentError):
+    """A table cannot follow its source: a column changed its type, or columns may not be added. The message says what to do."""
+
+
+class LakeUnavailableError(TransientError):
+    """The object store did not answer, answered 5xx or 503 "slow down", or the credentials have just expired."""
+
+
+class LakeConflictError(TransientError):
+    """Somebody else wrote to the table first. Nothing of this write is in the table; the next try sees what they wrote."""
 
 
 class CdfUnavailableError(TransientError):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {
     "aiohttp",
     "boto3",
+    "botocore",
     "cognite",
     "deltalake",
     "google.protobuf",
@@ -25,7 +26,9 @@ HEAVY = {
     "numpy",
     "orjson",
     "pandas",
+    "polars",
     "pyarrow",
+    "tableauhyperapi",
     "uvicorn",
 }
 #: Milliseconds of CPU on top of airflow.sdk, in a process that has not seen this package yet, on a machine on which Airflow itself

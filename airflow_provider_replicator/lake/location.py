@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the tables live: a prefix of an S3 bucket, or a folder. One value that the engines pass around; opens nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_replicator.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_replicator.lake.objects import Objects
+
+#: Seconds that S3 may take to connect, and between two bytes.
+CONNECT_TIMEOUT = 10
+READ_TIMEOUT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Credentials as they are right now."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Access:
+    """How S3 is reached. ``keys`` is asked each time a table is opened, so that credentials that expire are always fresh.
+
+    ``region`` must be the bucket's. ``endpoint_url``: another S3 than Amazon's; http only where the connection allowed it.
+    """
+
+    region: str
+    keys: Callable[[], Keys] = field(repr=False)
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """``root`` is ``s3://bucket/prefix`` or ``file:///folder``, without a slash at its end. ``access`` belongs to S3 only."""
+
+    root: str
+    access: S3Access | None = None
+
+    def __post_init__(self) -> None:
+        scheme = urlsplit(self.root).scheme
+        if scheme not in ("s3", "file") or self.root.endswith("/"):
+            raise ConfigurationError(f"{self.root!r} is no place for tables: s3://bucket/prefix or file:///folder")
+        if (scheme == "s3") != (self.access is not None):
+            raise ConfigurationError(f"{self.root!r}: S3 needs access settings, a folder has none")
+
+    @property
+    def bucket(self) -> str:
+        """The bucket; empty for a folder."""
+        return urlsplit(self.root).netloc
+
+    @property
+    def prefix(self) -> str:
+        """The path below the bucket, or of the folder, without a slash at its end."""
+        path = urlsplit(self.root).path
+        return path.strip("/") if self.access else unquote(path)
+
+    def uri(self, path: str) -> str:
+        """The URI of something below the root, as deltalake and Polars take it."""
+        return f"{self.root}/{path}"
+
+    def options(self) -> dict[str, str]:
+        """``storage_options`` of deltalake and Polars, with the credentials of this moment. Secret: never log it."""
+        if self.access is None:
+            return {}
+        keys = self.access.keys()
+        options = {
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            "AWS_REGION": self.access.region,
+            "connect_timeout": f"{CONNECT_TIMEOUT}s",
+            "timeout": f"{READ_TIMEOUT}s",
+        }
+        if keys.session_token:
+            options["AWS_SESSION_TOKEN"] = keys.session_token
+        if self.access.endpoint_url:
+            options["AWS_ENDPOINT_URL"] = self.access.endpoint_url
+            options["AWS_ALLOW_HTTP"] = str(self.access.endpoint_url.startswith("http://")).lower()
+        return options
+
+    def objects(self) -> Objects:
+        """Plain objects below the root, beside and inside of the tables."""
+        from airflow_provider_replicator.lake.objects import LocalObjects, S3Objects
+
+        return LocalObjects(Path(self.prefix)) if self.access is None else S3Objects(self)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain objects beside the tables: cursors, manifests, published files. On S3, or in a folder with the same promises.
+
+A put is atomic: a reader sees the old object or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_replicator.lake.errors import lake_errors
+from airflow_provider_replicator.lake.location import CONNECT_TIMEOUT, READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_replicator.lake.location import Lake
+
+#: Keys of one DeleteObjects request.
+_DELETE_BATCH = 1000
+#: How often one request is sent in all, by botocore's own rules (503, timeouts, resets), with back-off.
+_ATTEMPTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """``key`` is relative to the lake's root."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Objects(Protocol):
+    """Keys are paths relative to the lake's root, with ``/``. Raises the errors of :mod:`~airflow_provider_replicator.lake.errors`."""
+
+    def get(self, key: str) -> bytes | None:
+        """The content; None if there is no such object."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace."""
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Create; False if there already is one of other content. The answer to a put that was repeated is the same."""
+
+    def upload(self, key: str, file: Path) -> None:
+        """Create or replace from a file of any size."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Create or replace ``target`` with the content of ``source``, without moving bytes through here."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Everything whose key begins with ``prefix``, in order of the keys."""
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove; missing ones are fine."""
+
+
+class S3Objects:
+    """Over boto3. The client renews its credentials by itself where they come from the default chain."""
+
+    def __init__(self, lake: Lake) -> None:
+        assert lake.access is not None
+        self._bucket = lake.bucket
+        self._prefix = f"{lake.prefix}/" if lake.prefix else ""
+        self.client = _client(lake)
+
+    def get(self, key: str) -> bytes | None:
+        with lake_errors(f"read {key}"):
+            try:
+                answer = self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            except self.client.exceptions.NoSuchKey:
+                return None
+            data: bytes = answer["Body"].read()
+            return data
+
+    def put(self, key: str, data: bytes) -> None:
+        with lake_errors(f"write {key}"):
+            self.client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        from botocore.exceptions import ClientError
+
+        with lake_errors(f"write {key}"):
+            try:
+                self.client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (409, 412):
+                    raise
+                # Perhaps our own: the answer to the first attempt was lost.
+                return self.get(key) == data
+        return True
+
+    def upload(self, key: str, file: Path) -> None:
+        with lake_errors(f"write {key}"):
+            self.client.upload_file(str(file), self._bucket, self._prefix + key)
+
+    def copy(self, source: str, target: str) -> None:
+        with lake_errors(f"copy {source} to {target}"):
+            origin = {"Bucket": self._bucket, "Key": self._prefix + source}
+            self.client.copy(origin, self._bucket, self._prefix + target)  # in parts where it is large
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+        with lake_errors(f"list {prefix}"):
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    key = found["Key"].removeprefix(self._prefix)
+                    yield ObjectInfo(key, found["Size"], found["LastModified"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        remaining = [{"Key": self._prefix + key} for key in keys]
+        with lake_errors("delete objects"):
+            while remaining:
+                batch, remaining = remaining[:_DELETE_BATCH], remaining[_DELETE_BATCH:]
+                answer = self.client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
+                if failed := answer.get("Errors"):
+                    raise OSError(f"{failed[0].get('Key')}: {failed[0].get('Code')} {failed[0].get('Message')}")
+
+
+def _client(lake: Lake) -> Any:
+    """A boto3 client whose credentials are those of ``lake``, asked again when they run out."""
+    import boto3
+    from botocore.config import Config
+    from botocore.credentials import DeferredRefreshableCredentials
+    from botocore.session import get_session
+
+    access = lake.access
+    assert access is not None
+
+    def current() -> dict[str, Any]:
+        keys = access.keys()
+        # Asked again every quarter of an hour: the source of the keys knows when they really expire.
+        expires = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 30 * 60, UTC)
+        return {
+            "access_key": keys.access_key,
+            "secret_key": keys.secret_key,
+            "token": keys.session_token,
+            "expiry_time": expires.isoformat(),
+        }
+
+    session = get_session()
+    session._credentials = DeferredRefreshableCredentials(current, "lake")  # type: ignore[attr-defined]
+    return boto3.session.Session(botocore_session=session, region_name=access.region).client(
+        "s3",
+        endpoint_url=access.endpoint_url,
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            # Other S3 servers than Amazon's know neither trailing checksums nor virtual hosts.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "path"} if access.endpoint_url else {},
+        ),
+    )
+
+
+class LocalObjects:
+    """In a folder: for trying out. Files appear whole, by renaming."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> bytes | None:
+        with lake_errors(f"read {key}"):
+            try:
+                return (self._folder / key).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def put(self, key: str, data: bytes) -> None:
+        with lake_errors(f"write {key}"):
+            temporary = self._temporary(key)
+            temporary.write_bytes(data)
+            temporary.replace(self._folder / key)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        with lake_errors(f"write {key}"):
+            temporary = self._temporary(key)
+            temporary.write_bytes(data)
+            try:
+                os.link(temporary, self._folder / key)
+            except FileExistsError:
+                return self.get(key) == data
+            finally:
+                temporary.unlink()
+        return True
+
+    def upload(self, key: str, file: Path) -> None:
+        with lake_errors(f"write {key}"):
+            temporary = self._temporary(key)
+            shutil.copyfile(file, temporary)
+            temporary.replace(self._folder / key)
+
+    def copy(self, source: str, target: str) -> None:
+        self.upload(target, self._folder / source)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        above = self._folder / prefix.rpartition("/")[0]
+        with lake_errors(f"list {prefix}"):
+            for file in sorted(above.rglob("*")):
+                key = file.relative_to(self._folder).as_posix()
+                if file.is_file() and key.startswith(prefix) and not file.name.startswith(".tmp-"):
+                    status = file.stat()
+                    yield ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        with lake_errors("delete files"):
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    (self._folder / key).unlink()
+
+    def _temporary(self, key: str) -> Path:
+        target = self._folder / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.parent / f".tmp-{secrets.token_hex(8)}"

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Delta table: opened, created, evolved, written. Every write is one commit; a crash leaves the table as it was before.
+
+Nothing here is kept between calls but the address: a handle is a table at one version, and a write through a handle fails if the
+same stream was written by somebody else since (see :mod:`.stream`). deltalake's threads do not survive a fork, so it is imported
+inside calls, in the process that does the work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from airflow_provider_replicator.exceptions import SchemaChangedError
+from airflow_provider_replicator.lake.columns import PROPERTY
+from airflow_provider_replicator.lake.errors import lake_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+    from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
+
+    from airflow_provider_replicator.lake.columns import TableSchema
+    from airflow_provider_replicator.lake.location import Lake
+
+    Data: TypeAlias = pa.RecordBatchReader | pa.Table | pa.RecordBatch
+
+OnSchemaChange = Literal["evolve", "freeze"]
+#: Reader 1, writer 2 can be read by everything. Statistics of the first 32 columns only would leave the keys out.
+_CONFIGURATION = {"delta.checkpointInterval": "100"}
+
+
+class Table:
+    """A table at ``path`` below the lake's root."""
+
+    def __init__(self, lake: Lake, path: str) -> None:
+        self.lake = lake
+        self.path = path
+        self.uri = lake.uri(path)
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """A handle at the newest version, or a given one; None if there is no table."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        with lake_errors(f"open {self.path}"):
+            try:
+                return DeltaTable(self.uri, version=version, storage_options=self.lake.options())
+            except TableNotFoundError:
+                return None
+
+    def prepare(self, schema: TableSchema, *, on_change: OnSchemaChange = "evolve") -> DeltaTable:
+        """A handle of the table, created or given the columns that it lacks.
+
+        Raises :class:`SchemaChangedError` for a column of another type, and for new columns where ``on_change`` is ``freeze``.
+        Columns that the schema no longer has stay, null in new rows.
+        """
+        handle = self.open()
+        if handle is None:
+            return self._create(schema)
+        lacking = self._lacking(handle, schema)
+        if lacking and on_change == "freeze":
+            raise SchemaChangedError(
+                f"{self.path}: new columns {', '.join(field.name for field in lacking)}, and the table is frozen: "
+                "set on_schema_change='evolve', or leave them out of the properties"
+            )
+        if lacking:
+            from deltalake import Schema
+
+            with lake_errors(f"add columns to {self.path}"):
+                handle.alter.add_columns(Schema.from_arrow(_arrow_of(lacking)).fields)
+        return handle
+
+    def append(self, handle: DeltaTable, data: Data, *, transaction: Transaction | None = None, **writer: Any) -> None:
+        """Add rows. ``data`` is streamed: a reader of many batches makes files of about 100 MB and one commit."""
+        from deltalake import write_deltalake
+
+        with lake_errors(f"append to {self.path}"):
+            write_deltalake(
+                handle,
+                data,
+                mode="append",
+                schema_mode="merge",  # columns that the data lacks are null
+                writer_properties=writer_properties(**writer),
+                commit_properties=commit_properties(transaction),
+            )
+
+    def replace(
+        self,
+        handle: DeltaTable,
+        data: Data,
+        *,
+        predicate: str | None = None,
+        transaction: Transaction | None = None,
+        **writer: Any,
+    ) -> None:
+        """Replace the rows that ``predicate`` names, or all, by ``data``, all of which must fit the predicate."""
+        from deltalake import write_deltalake
+
+        with lake_errors(f"replace rows of {self.path}"):
+            write_deltalake(
+                handle,
+                data,
+                mode="overwrite",
+                schema_mode="merge",
+                predicate=predicate,
+                writer_properties=writer_properties(**writer),
+                commit_properties=commit_properties(transaction),
+            )
+
+    def properties(self, handle: DeltaTable) -> dict[str, str]:
+        """property at the source -> column, as the table remembers it."""
+        fields = handle.schema().fields
+        return {str(field.metadata[PROPERTY]): field.name for field in fields if PROPERTY in field.metadata}
+
+    def _create(self, schema: TableSchema) -> DeltaTable:
+        from deltalake import DeltaTable, Schema
+
+        from airflow_provider_replicator.lake.arrow import arrow_schema
+
+        with lake_errors(f"create {self.path}"):
+            return DeltaTable.create(
+                self.uri,
+                Schema.from_arrow(arrow_schema(schema)),
+                mode="ignore",  # two may create it at once
+                partition_by=list(schema.partition_by) or None,
+                configuration=_CONFIGURATION,
+                storage_options=self.lake.options(),
+            )
+
+    def _lacking(self, handle: DeltaTable, schema: TableSchema) -> list[pa.Field]:
+        import pyarrow as pa
+
+        from airflow_provider_replicator.lake.arrow import arrow_schema
+
+        there = pa.schema(handle.schema().to_arrow())
+        lacking = []
+        for declared in arrow_schema(schema):
+            index = there.get_field_index(declared.name)
+            if index < 0:
+                lacking.append(declared.with_nullable(True))
+            elif not _same_type(there.field(index).type, declared.type):
+                raise SchemaChangedError(
+                    f"{self.path}: column {declared.name} is {there.field(index).type} in the table and {declared.type} at the "
+                    "source: write to another table (another prefix), or remove this one so that it is loaded anew"
+                )
+        return lacking
+
+
+def _same_type(one: pa.DataType, other: pa.DataType) -> bool:
+    """Equal but for names and nullability inside of lists and maps, which Delta spells in its own way."""
+    import pyarrow as pa
+
+    if pa.types.is_map(one) and pa.types.is_map(other):
+        return _same_type(one.key_type, other.key_type) and _same_type(one.item_type, other.item_type)
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return _same_type(one.value_type, other.value_type)
+    if pa.types.is_struct(one) and pa.types.is_struct(other):
+        names = [field.name for field in one]
+        return names == [field.name for field in other] and all(
+            _same_type(one.field(name).type, other.field(name).type) for name in names
+        )
+    return bool(one == other)
+
+
+def _arrow_of(fields: Sequence[pa.Field]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(fields)
+
+
+def commit_properties(transaction: Transaction | None = None, *, retries: int | None = None) -> CommitProperties:
+    """What is committed with the data."""
+    from deltalake import CommitProperties
+
+    return CommitProperties(
+        app_transactions=[transaction] if transaction is not None else None, max_commit_retries=retries
+    )
+
+
+def writer_properties(
+    *, plain: Iterable[str] = (), delta: Iterable[str] = (), rows_per_group: int | None = None
+) -> WriterProperties:
+    """How Parquet is written: zstd-1. ``plain``: columns for which a dictionary is wasted work (measurements, keys);
+    ``delta``: ascending integers and timestamps, stored as differences.
+    """
+    from deltalake import ColumnProperties, WriterProperties
+
+    columns: Mapping[str, ColumnProperties] = {
+        **{name: ColumnProperties(dictionary_enabled=False) for name in plain},
+        **{name: ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED") for name in delta},
+    }
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        max_row_group_size=rows_per_group,
+        column_properties=dict(columns) or None,
+    )
