@@ -174,7 +174,9 @@ def test_three_days_are_backfilled(world: World, way: str, first: int) -> None:
     create_backfill(airflow, lambda again: create(airflow, first, first + 2 * DAY_MS, conf, again))
     wait_until("the backfill ends", lambda: backfill_ended(airflow), seconds=180)
     # A run that was under way when half a backfill was made again belongs to none of them.
-    wait_until("its runs end", lambda: {run["state"] for run in backfill_runs(airflow, first)} == {"success"}, seconds=60)
+    wait_until(
+        "its runs end", lambda: {run["state"] for run in backfill_runs(airflow, first)} == {"success"}, seconds=60
+    )
 
     for series in [*(f"series-{number}" for number in range(6)), "text"]:
         assert target.points(series) == source.points(series, first, first + 3 * DAY_MS)

@@ -7,6 +7,7 @@ Only what the run's own selection covers, only what this source's replicas are (
 
 from __future__ import annotations
 
+import logging
 from array import array
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.cdf.selection import Scope
 
 Document = dict[str, Any]
+log = logging.getLogger(__name__)
+
 _DELETE_LIMIT = 1000
 _CONTENT = frozenset({400, 409, 413, 422})
 
@@ -73,7 +76,11 @@ class Deletes:
     async def run(self, tally: Tally) -> None:
         """Raises DeleteGuardError, with nothing deleted, when the guards say so."""
         resource = self._resource
-        if not resource.can_delete or resource.metadata_bytes is None:  # no deletes, or no way to tell whose they are
+        if not resource.can_delete or resource.metadata_bytes is None:
+            why = (
+                "CDF cannot delete them" if not resource.can_delete else "their copies do not tell where they come from"
+            )
+            log.info("%s: nothing is deleted, because %s", resource.name, why)
             return
         scope = await scope_in_target(resource, self._target, self._options.selection)
         if scope is None:
