@@ -43,6 +43,8 @@ class Report:
     requests: dict[str, int] = field(default_factory=lambda: {"source": 0, "target": 0})
     bytes: int = 0
     resumed: bool = False
+    #: Delta tables that were written: ``{"table": path, "written": rows, "deleted": rows, "version": Delta's}``.
+    tables: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     started: float = field(default_factory=time.monotonic, repr=False)
 
@@ -58,10 +60,16 @@ class Report:
             text = f"{key}: {reason}"
             self.dead_letters.append(text if len(text) <= DEAD_LETTER_CHARS else text[: DEAD_LETTER_CHARS - 1] + "…")
 
+    def wrote(self, table: str, *, written: int = 0, deleted: int = 0, version: int | None = None) -> None:
+        """Count what was written to a Delta table (a path below the lake's root), also in the sums."""
+        self.written += written
+        self.deleted += deleted
+        self.tables.append({"table": table, "written": written, "deleted": deleted, "version": version})
+
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON-ready values, in a stable order of keys."""
+        """The report as JSON-ready values, in a stable order of keys. ``tables`` is there only where tables were written."""
         window = self.window
-        return {
+        values: dict[str, Any] = {
             "resource": self.resource,
             "source": self.source,
             "target": self.target,
@@ -84,3 +92,4 @@ class Report:
             "resumed": self.resumed,
             "seconds": round(self.seconds, 3),
         }
+        return values | ({"tables": list(self.tables)} if self.tables else {})

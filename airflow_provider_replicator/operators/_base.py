@@ -1,28 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all CDF operators have in common: two connections, a window, a selection, and how an engine is run inside a task."""
+"""What all operators between two CDF projects have in common: two connections, a window, a selection."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_replicator.core.window import THREE_WAYS, resolve
-from airflow_provider_replicator.exceptions import ConfigurationError, ReplicatorError, TransientError
-from airflow_provider_replicator.operators._arguments import Kind, coerce, coerce_all
-from airflow_provider_replicator.operators._engine_thread import EngineThread
+from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.operators._arguments import Kind
+from airflow_provider_replicator.operators._engine_operator import WindowedOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from airflow.sdk import Context
 
     from airflow_provider_replicator.cdf.http.client import CdfClient
     from airflow_provider_replicator.cdf.http.connection import CdfConnection
-    from airflow_provider_replicator.cdf.options import Mode, Selection
-    from airflow_provider_replicator.core.window import Resolution, Window
+    from airflow_provider_replicator.cdf.options import Selection
+    from airflow_provider_replicator.operators._engine_operator import Main
 
     Engine = Callable[[CdfClient, CdfClient], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -36,7 +32,7 @@ SELECTION: dict[str, Kind] = {
 }
 
 
-class CdfProjectsOperator(BaseOperator):
+class CdfProjectsOperator(WindowedOperator):
     """Something done with a source and a target project.
 
     :param source_conn_id: connection of type ``cdf`` that is read
@@ -67,8 +63,6 @@ class CdfProjectsOperator(BaseOperator):
     )
     ui_color = "#e3ecff"
 
-    _engine: EngineThread[dict[str, Any]] | None = None
-
     def __init__(
         self,
         *,
@@ -96,8 +90,7 @@ class CdfProjectsOperator(BaseOperator):
         self.data_set_external_ids = data_set_external_ids
         self.asset_subtree_external_ids = asset_subtree_external_ids
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Read the arguments, connect, run, and return the report. Nothing is opened while an argument is wrong."""
+    def _main(self, context: Context) -> Main:
         engine = self._prepared(context)
         from_source, from_target = self._connections()
 
@@ -105,20 +98,7 @@ class CdfProjectsOperator(BaseOperator):
             async with from_source.client() as source, from_target.client() as target:
                 return await engine(source, target)
 
-        self._engine = EngineThread(connected)
-        try:
-            return self._finished(context, self._engine.run())
-        except CancelledError:
-            # A user who stopped the task has already set its state; a worker that goes away wants the task elsewhere.
-            raise TransientError("the task was told to stop; a retry goes on at its last checkpoint") from None
-        except ReplicatorError as error:
-            self._failed(context, error)
-            raise
-
-    def on_kill(self) -> None:
-        """Cancel what runs and close its connections. What is written stays; a retry goes on at the last checkpoint."""
-        if self._engine is not None:
-            self._engine.cancel()
+        return connected
 
     def _connections(self) -> tuple[CdfConnection, CdfConnection]:
         from airflow_provider_replicator.hooks.cdf import CdfHook
@@ -137,45 +117,7 @@ class CdfProjectsOperator(BaseOperator):
     def _prepared(self, context: Context) -> Engine:
         """What to run, with all arguments read and checked."""
 
-    @abstractmethod
-    def _finished(self, context: Context, report: dict[str, Any]) -> dict[str, Any]:
-        """Tell Airflow about a run that did all it should."""
-
-    @abstractmethod
-    def _failed(self, context: Context, error: ReplicatorError) -> None:
-        """Leave in Airflow what is known about a run that fails with ``error``."""
-
-    def _given(self, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-        """The arguments in ``kinds`` that this operator has and that were given."""
-        have = {name: kind for name, kind in kinds.items() if hasattr(self, name)}
-        return coerce_all({name: getattr(self, name) for name in have}, have)
-
     def _selection(self) -> Selection:
         from airflow_provider_replicator.cdf.options import Selection
 
         return Selection(**self._given(SELECTION))
-
-    def _mode_and_window(self, context: Context) -> tuple[Mode, Window | None]:
-        """The mode of this run, and its window if it has one (arguments, then params, then data interval)."""
-        mode = coerce("mode", self.mode, "text")
-        if mode == "full":
-            if self._resolved(context, with_interval=False).window:
-                raise ConfigurationError(
-                    "mode='full' copies everything: leave out window_start and window_end, or the mode"
-                )
-            self.log.info("mode full: everything, whatever the data interval of the run")
-            return "full", None
-        resolved = self._resolved(context)
-        self.log.info(resolved.sentence)
-        if mode == "window" and resolved.window is None:
-            raise ConfigurationError(f"mode='window', but {resolved.sentence}. {THREE_WAYS}")
-        return mode or ("window" if resolved.window else "full"), resolved.window
-
-    def _resolved(self, context: Context, *, with_interval: bool = True) -> Resolution:
-        return resolve(
-            window_start=self.window_start,
-            window_end=self.window_end,
-            params=context.get("params"),
-            data_interval_start=context.get("data_interval_start") if with_interval else None,
-            data_interval_end=context.get("data_interval_end") if with_interval else None,
-        )

@@ -55,14 +55,37 @@ def summary(report: Mapping[str, Any]) -> str:
     counts += [f"skipped as {reason} {_thousands(count)}" for reason, count in report["skipped"].items()]
     requests = report["requests"]
     how = "dry run, nothing written" if report["dry_run"] else "done"
+    # A lake (a URI) is reached through libraries that do not count their requests.
+    cost = [f"{_thousands(requests[side])} to {report[side]}" for side in requests if "://" not in report[side]]
     return (
-        f"{report['resource']}: {', '.join(counts) or 'nothing to copy'}; {how} in {report['seconds']:.1f} s with "
-        f"{_thousands(requests['source'])} requests to {report['source']} and {_thousands(requests['target'])} to {report['target']}"
+        f"{report['resource']}: {', '.join(counts) or 'nothing to copy'}; {how} in {report['seconds']:.1f} s"
+        f"{'; requests: ' if cost else ''}{', '.join(cost)}"
     )
 
 
 def _thousands(number: int) -> str:
     return f"{number:_}".replace("_", " ")
+
+
+def table_alias(name: str) -> AssetAlias:
+    """The asset alias of an operator that writes Delta tables; in the task it stands for the asset of each table it wrote.
+
+    A table's asset is its URI, such as ``s3://bucket/prefix/resources/events``: other DAGs are scheduled on either.
+    """
+    from airflow.sdk import AssetAlias
+
+    return AssetAlias(f"delta:{name}")
+
+
+def emit_table_events(context: Context, lake_root: str, report: Mapping[str, Any]) -> None:
+    """Record what was written to each table of ``report``, on the operator's alias."""
+    from airflow.sdk import Asset, AssetAlias
+
+    common = {name: report[name] for name in ("resource", "source", "mode", "window") if name in report}
+    aliases = [one for one in context["task"].outlets if isinstance(one, AssetAlias) and one.name.startswith("delta:")]
+    for table in report.get("tables", ()):
+        for alias in aliases:
+            context["outlet_events"][alias].add(Asset(f"{lake_root}/{table['table']}"), extra=common | table)
 
 
 def replica_alias(resource_type: str) -> AssetAlias:

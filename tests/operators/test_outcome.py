@@ -46,7 +46,7 @@ def test_the_summary_names_what_is_not_zero() -> None:
     report.skip("unlinkable", 199)
     assert summary(report.as_dict()) == (
         "events: read 1 200, created 1 000, failed 1, skipped as unlinkable 199; "
-        "done in 0.0 s with 2 requests to plant and 3 to copy"
+        "done in 0.0 s; requests: 2 to plant, 3 to copy"
     )
     empty = Report("events", "plant", "copy", "full", dry_run=True).as_dict()
     assert summary(empty).startswith("events: nothing to copy; dry run, nothing written in")

@@ -7,13 +7,13 @@ Chosen by measurement: a third of the CPU of httpx and requests on 1.8 MB bodies
 from __future__ import annotations
 
 import gzip
-import ipaddress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_replicator import __version__
 from airflow_provider_replicator.cdf.http.settings import ClientSettings
 from airflow_provider_replicator.cdf.http.transport import HttpRequest, HttpResponse, TransportError
+from airflow_provider_replicator.core.fields import is_loopback
 from airflow_provider_replicator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -138,14 +138,6 @@ class AiohttpTransport:
             read_bufsize=_READ_BUFFER,
         )
         return self._session
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name means this very machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _proxy_for(base_url: str) -> str | None:

@@ -4,15 +4,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_replicator.cdf.http.aiohttp_transport import APPLICATION, AiohttpTransport, is_loopback
+from airflow_provider_replicator.cdf.http.aiohttp_transport import APPLICATION, AiohttpTransport
 from airflow_provider_replicator.cdf.http.client import CdfClient
 from airflow_provider_replicator.cdf.http.credentials import ProviderToken, StaticToken
 from airflow_provider_replicator.cdf.http.settings import ClientSettings
+from airflow_provider_replicator.core.fields import (
+    Field,
+    checked_url,
+    flag,
+    integer,
+    is_loopback,
+    number,
+    read_extra,
+    text,
+)
 from airflow_provider_replicator.core.limits import Limit
 from airflow_provider_replicator.core.retry import RetryPolicy
 from airflow_provider_replicator.exceptions import ConfigurationError
@@ -87,7 +97,7 @@ def read_connection(
     passed on unread. Raises :class:`ConfigurationError`, which names the connection and never a secret.
     """
     try:
-        return _read(host, port, login, password, _read_extra(extra))
+        return _read(host, port, login, password, read_extra(extra, EXTRAS))
     except ConfigurationError as error:
         raise ConfigurationError(f"connection {name!r}: {error}") from None
 
@@ -121,7 +131,7 @@ def _credentials(
         raise ConfigurationError("there are no credentials: give client id, client secret and token URL, or a token")
     if missing:
         raise ConfigurationError(f"credentials are incomplete: missing are {', '.join(missing)}")
-    _checked_url("token_url", str(token_url), allow_http=allow_http)
+    checked_url("token_url", str(token_url), allow_http=allow_http)
     audience, scopes = extra.get("audience"), extra.get("scopes")
     return {
         "client_id": login,
@@ -134,39 +144,20 @@ def _credentials(
 
 
 def _base_url(host: str | None, port: int | None, *, allow_http: bool) -> str:
-    text = (host or "").strip()
-    if not text:
+    address = (host or "").strip()
+    if not address:
         raise ConfigurationError(
             "the host is missing: a base URL (https://az-eastus-1.cognitedata.com) or a cluster name"
         )
-    if "://" not in text:
-        is_cluster = not any(mark in text for mark in ".:/") and not is_loopback(text)
-        text = f"https://{text}.cognitedata.com" if is_cluster else f"https://{text}"
-    _checked_url("host", text, allow_http=allow_http)
-    parts = urlsplit(text)
+    if "://" not in address:
+        is_cluster = not any(mark in address for mark in ".:/") and not is_loopback(address)
+        address = f"https://{address}.cognitedata.com" if is_cluster else f"https://{address}"
+    checked_url("host", address, allow_http=allow_http)
+    parts = urlsplit(address)
     base_url = f"{parts.scheme}://{parts.netloc}"
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ConfigurationError(f"the host ends after the name and port: write {base_url}")
     return f"{base_url}:{port}" if port is not None and parts.port is None else base_url
-
-
-def _checked_url(name: str, url: str, *, allow_http: bool) -> None:
-    """Secrets and data go only over TLS, to this very machine, or where somebody said that it is fine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{name} is not a URL: {error}") from None
-    if parts.scheme not in ("https", "http") or not host:
-        raise ConfigurationError(f"{name} is not a URL: it begins with https:// and a host name")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"{name} holds credentials: they go into client id and client secret")
-    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
-        raise ConfigurationError(
-            f"{name} is http, which sends secrets and data readably over the network: write https:// "
-            '(or set allow_http, "allow_http": true in extra, if the network is yours)'
-        )
 
 
 def _settings(extra: dict[str, Any]) -> ClientSettings:
@@ -179,56 +170,6 @@ def _settings(extra: dict[str, Any]) -> ClientSettings:
         ),
         **chosen,
     )
-
-
-def _read_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """What is filled in, each as its type. The UI leaves None or an empty text where nothing is."""
-    if unknown := sorted(set(extra) - set(EXTRAS)):
-        raise ConfigurationError(f"unknown in extra: {', '.join(unknown)}. There are: {', '.join(EXTRAS)}")
-    values = {}
-    for name, value in extra.items():
-        value = value.strip() if isinstance(value, str) else value
-        if value is None or value == "":
-            continue
-        read, expected = EXTRAS[name]
-        try:
-            values[name] = read(value)
-        except (TypeError, ValueError):
-            # the value is not quoted: it may be a secret in the wrong field
-            raise ConfigurationError(f"{name} in extra is no {expected}") from None
-    return values
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise TypeError
-    number = int(value)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
-
-
-def _flag(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    text = str(value).lower()
-    if text not in known:
-        raise ValueError
-    return known[text]
 
 
 def _scopes(value: Any) -> tuple[str, ...]:
@@ -245,17 +186,17 @@ def _limits(value: Any) -> dict[str, Limit]:
     return {str(name): Limit(**limit) for name, limit in document.items()}
 
 
-_TEXT = (_text, "text")
-_SECONDS = (_number, "number of seconds > 0")
+_TEXT = (text, "text")
+_SECONDS = (number, "number of seconds > 0")
 #: What a connection's extra may hold: how each is read, and what it should be.
-EXTRAS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+EXTRAS: Mapping[str, Field] = {
     "project": _TEXT,
     "token_url": _TEXT,
     "scopes": (_scopes, "list of texts, or texts separated by blanks"),
     "audience": _TEXT,
     "token": _TEXT,
-    "concurrency": (_integer, "whole number >= 1"),
-    "limit_share": (_number, "number > 0 and <= 1"),
+    "concurrency": (integer, "whole number >= 1"),
+    "limit_share": (number, "number > 0 and <= 1"),
     "limits": (
         _limits,
         'JSON object such as {"assets.analytical": {"per_second": 10, "in_flight": 4}}',
@@ -264,9 +205,9 @@ EXTRAS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "response_compression": _TEXT,
     "connect_timeout": _SECONDS,
     "read_timeout": _SECONDS,
-    "retry_attempts": (_integer, "whole number >= 1"),
+    "retry_attempts": (integer, "whole number >= 1"),
     "retry_seconds": _SECONDS,
-    "allow_http": (_flag, "true or false"),
+    "allow_http": (flag, "true or false"),
 }
 _SETTINGS = (
     "concurrency",

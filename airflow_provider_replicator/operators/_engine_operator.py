@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every operator that runs an engine has in common: how it is run inside a task, and which window it has."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from asyncio import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_replicator.core.window import THREE_WAYS, resolve
+from airflow_provider_replicator.exceptions import ConfigurationError, ReplicatorError, TransientError
+from airflow_provider_replicator.operators._arguments import Kind, coerce, coerce_all
+from airflow_provider_replicator.operators._engine_thread import EngineThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from airflow.sdk import Context
+
+    from airflow_provider_replicator.cdf.options import Mode
+    from airflow_provider_replicator.core.window import Resolution, Window
+
+    Main = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
+
+
+class EngineOperator(BaseOperator):
+    """One coroutine, run to its end; its report is what the task returns."""
+
+    _engine: EngineThread[dict[str, Any]] | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the arguments, connect, run, and return the report. Nothing is opened while an argument is wrong."""
+        self._engine = EngineThread(self._main(context))
+        try:
+            return self._finished(context, self._engine.run())
+        except CancelledError:
+            # A user who stopped the task has already set its state; a worker that goes away wants the task elsewhere.
+            raise TransientError("the task was told to stop; a retry goes on at its last checkpoint") from None
+        except ReplicatorError as error:
+            self._failed(context, error)
+            raise
+
+    def on_kill(self) -> None:
+        """Cancel what runs and close its connections. What is written stays; a retry goes on at the last checkpoint."""
+        if self._engine is not None:
+            self._engine.cancel()
+
+    @abstractmethod
+    def _main(self, context: Context) -> Main:
+        """What to run, with all arguments and connections read and checked."""
+
+    @abstractmethod
+    def _finished(self, context: Context, report: dict[str, Any]) -> dict[str, Any]:
+        """Tell Airflow about a run that did all it should."""
+
+    @abstractmethod
+    def _failed(self, context: Context, error: ReplicatorError) -> None:
+        """Leave in Airflow what is known about a run that fails with ``error``."""
+
+    def _given(self, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+        """The arguments in ``kinds`` that this operator has and that were given."""
+        have = {name: kind for name, kind in kinds.items() if hasattr(self, name)}
+        return coerce_all({name: getattr(self, name) for name in have}, have)
+
+
+class WindowedOperator(EngineOperator):
+    """An operator with the arguments ``mode``, ``window_start`` and ``window_end``, which its own ``__init__`` takes."""
+
+    mode: str | None
+    window_start: str | None
+    window_end: str | None
+
+    def _mode_and_window(self, context: Context) -> tuple[Mode, Window | None]:
+        """The mode of this run, and its window if it has one (arguments, then params, then data interval)."""
+        mode = coerce("mode", self.mode, "text")
+        if mode == "full":
+            if self._resolved(context, with_interval=False).window:
+                raise ConfigurationError(
+                    "mode='full' copies everything: leave out window_start and window_end, or the mode"
+                )
+            self.log.info("mode full: everything, whatever the data interval of the run")
+            return "full", None
+        resolved = self._resolved(context)
+        self.log.info(resolved.sentence)
+        if mode == "window" and resolved.window is None:
+            raise ConfigurationError(f"mode='window', but {resolved.sentence}. {THREE_WAYS}")
+        return mode or ("window" if resolved.window else "full"), resolved.window
+
+    def _resolved(self, context: Context, *, with_interval: bool = True) -> Resolution:
+        return resolve(
+            window_start=self.window_start,
+            window_end=self.window_end,
+            params=context.get("params"),
+            data_interval_start=context.get("data_interval_start") if with_interval else None,
+            data_interval_end=context.get("data_interval_end") if with_interval else None,
+        )
