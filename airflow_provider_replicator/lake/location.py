@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_replicator.exceptions import ConfigurationError
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 #: Seconds that S3 may take to connect, and between two bytes.
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
+
+
+def path_part(name: str) -> str:
+    """Any name (of a space, a view, a raw table …) as one part of a path below the root: no slash, and never ``.`` or ``..``.
+
+    Letters, digits, ``-``, ``_`` and ``.`` stay, any other byte becomes ``!`` and two hex digits. It is not ``%``, because the libraries
+    that read and write tables do not agree on how often that is decoded (deltalake 1.6 cannot create such a table).
+    """
+    part = quote(name, safe="-_.").replace("~", "%7E").replace("%", "!")
+    return part.replace(".", "!2E") if not part.strip(".") else part
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Lake:
         return path.strip("/") if self.access else unquote(path)
 
     def uri(self, path: str) -> str:
-        """The URI of something below the root, as deltalake and Polars take it."""
+        """The URI of something below the root, as deltalake and Polars take it. Names in ``path`` are :func:`path_part`."""
         return f"{self.root}/{path}"
 
     def options(self) -> dict[str, str]:
