@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.cdf.datapoints.jobs import Job
     from airflow_provider_replicator.cdf.datapoints.plan import Bucket
-    from airflow_provider_replicator.cdf.datapoints.run import Run
+    from airflow_provider_replicator.cdf.datapoints.run import Reading
 
 #: Buckets of the first look at up to 100 series. Only buckets that hold points are answered: of two centuries these are few,
 #: of a window perhaps all.
@@ -25,7 +25,7 @@ _REFINEMENTS = 3
 _REFINED_TOGETHER = 5
 
 
-async def first_look(run: Run, jobs: Sequence[Job]) -> dict[int, list[Bucket]]:
+async def first_look(run: Reading, jobs: Sequence[Job]) -> dict[int, list[Bucket]]:
     """Where each job has points, by the identity of the job: roughly."""
     span = max(job.end - job.start for job in jobs)
     return await _counts(
@@ -35,7 +35,7 @@ async def first_look(run: Run, jobs: Sequence[Job]) -> dict[int, list[Bucket]]:
     )
 
 
-async def refined(run: Run, jobs: Sequence[Job], buckets: dict[int, list[Bucket]]) -> dict[int, list[Bucket]]:
+async def refined(run: Reading, jobs: Sequence[Job], buckets: dict[int, list[Bucket]]) -> dict[int, list[Bucket]]:
     """The same for long series, fine enough to cut them well, if that can be had."""
     for _ in range(_REFINEMENTS):
         coarse = [job for job in jobs if not plan.fine_enough(buckets[id(job)])]
@@ -46,7 +46,7 @@ async def refined(run: Run, jobs: Sequence[Job], buckets: dict[int, list[Bucket]
     return buckets
 
 
-async def _counts(run: Run, ranges: Sequence[tuple[Job, int, int]], buckets: int) -> dict[int, list[Bucket]]:
+async def _counts(run: Reading, ranges: Sequence[tuple[Job, int, int]], buckets: int) -> dict[int, list[Bucket]]:
     """The buckets that hold points of each job. ``buckets``: how many, shared by the jobs."""
     share = max(1, buckets // len(ranges) - 2)  # the API begins and ends with whole units of time
     asked = [

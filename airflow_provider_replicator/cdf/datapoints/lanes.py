@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.cdf.datapoints.checkpoint import Unit
     from airflow_provider_replicator.cdf.datapoints.jobs import Job
     from airflow_provider_replicator.cdf.datapoints.pages import Page
-    from airflow_provider_replicator.cdf.datapoints.run import Run
+    from airflow_provider_replicator.cdf.datapoints.run import Reading
 
     Asked = Sequence[tuple[Job, int]]
 
 
-async def relay(run: Run, jobs: Sequence[Job], unit: Unit, *, at_once: bool = False) -> None:
+async def relay(run: Reading, jobs: Sequence[Job], unit: Unit, *, at_once: bool = False) -> None:
     """Copy the points of these jobs without looking at the target, one job after the other. ``at_once``: on return everything is
     written; else a small rest may wait for company.
     """
@@ -62,7 +62,7 @@ def _to_write(asked: Asked, page: Page, kept: list[list[Piece]]) -> list[Piece]:
     return pieces
 
 
-async def probe(run: Run, jobs: Sequence[Job], unit: Unit) -> list[Job]:
+async def probe(run: Reading, jobs: Sequence[Job], unit: Unit) -> list[Job]:
     """One request for the first points of up to 100 series: often it is all. The jobs that have more come back, with these points
     held.
     """
@@ -77,7 +77,7 @@ async def probe(run: Run, jobs: Sequence[Job], unit: Unit) -> list[Job]:
         return page.more
 
 
-async def relay_first(run: Run, jobs: Sequence[Job], unit: Unit) -> list[Job]:
+async def relay_first(run: Reading, jobs: Sequence[Job], unit: Unit) -> list[Job]:
     """Copy the first page of up to 100 series in one request. The jobs that have more come back."""
     async with run.lanes:
         page = await read_page(run, next_request(jobs)[0])

@@ -11,6 +11,7 @@ from airflow_provider_replicator.cdf.datapoints import plan
 from airflow_provider_replicator.cdf.datapoints.compare import compare
 from airflow_provider_replicator.cdf.datapoints.counts import refined
 from airflow_provider_replicator.cdf.datapoints.lanes import relay
+from airflow_provider_replicator.cdf.datapoints.run import comparing
 from airflow_provider_replicator.cdf.together import together
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.cdf.datapoints.checkpoint import Unit
     from airflow_provider_replicator.cdf.datapoints.jobs import Job
     from airflow_provider_replicator.cdf.datapoints.plan import Bucket
-    from airflow_provider_replicator.cdf.datapoints.run import Run
+    from airflow_provider_replicator.cdf.datapoints.run import Reading
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class _Split:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-async def copy_long(run: Run, jobs: Sequence[Job], buckets: dict[int, list[Bucket]], unit: Unit) -> None:
+async def copy_long(run: Reading, jobs: Sequence[Job], buckets: dict[int, list[Bucket]], unit: Unit) -> None:
     """Copy these jobs, each in segments that its buckets advise."""
     buckets = await refined(run, jobs, buckets)
     splits = [_split(run, job, buckets[id(job)]) for job in jobs]
@@ -47,7 +48,7 @@ async def copy_long(run: Run, jobs: Sequence[Job], buckets: dict[int, list[Bucke
                 group.create_task(_copy_last(run, split.last, split.tasks, unit))
 
 
-def _split(run: Run, job: Job, buckets: Sequence[Bucket]) -> _Split:
+def _split(run: Reading, job: Job, buckets: Sequence[Bucket]) -> _Split:
     if job.compare_with is not None:
         return _split_compared(run, job, buckets)
     segments = _segments(run, job, buckets)
@@ -57,10 +58,10 @@ def _split(run: Run, job: Job, buckets: Sequence[Bucket]) -> _Split:
     return _Split(segments[1:], last=replace(segments[0], held=job.held, oldest_last=True))
 
 
-def _split_compared(run: Run, job: Job, buckets: Sequence[Bucket]) -> _Split:
+def _split_compared(run: Reading, job: Job, buckets: Sequence[Bucket]) -> _Split:
     assert job.compare_with is not None
     assert job.compare_with.last is not None
-    run.deletes.compared()
+    comparing(run).deletes.compared()
     border = min(job.end, job.compare_with.last + 1)
     parts = _segments(run, replace(job, end=border), buckets)
     if border < job.end:
@@ -69,7 +70,7 @@ def _split_compared(run: Run, job: Job, buckets: Sequence[Bucket]) -> _Split:
     return _Split(parts)
 
 
-def _segments(run: Run, job: Job, buckets: Sequence[Bucket]) -> list[Job]:
+def _segments(run: Reading, job: Job, buckets: Sequence[Bucket]) -> list[Job]:
     """The job in parts that are worth a lane of their own, without those that an earlier try of this run has copied."""
     if job.start >= job.end:
         return []
@@ -78,16 +79,16 @@ def _segments(run: Run, job: Job, buckets: Sequence[Bucket]) -> list[Job]:
     return [replace(job, start=begin, end=end, held=[]) for begin, end in parts]
 
 
-async def _copy_last(run: Run, part: Job, others: Sequence[asyncio.Task[None]], unit: Unit) -> None:
+async def _copy_last(run: Reading, part: Job, others: Sequence[asyncio.Task[None]], unit: Unit) -> None:
     for other in others:
         await other
     await _copy_part(run, part, unit)
 
 
-async def _copy_part(run: Run, part: Job, unit: Unit) -> None:
+async def _copy_part(run: Reading, part: Job, unit: Unit) -> None:
     begin = part.start
     if part.compare_with is not None:
-        await compare(run, [part], unit, part=True)
+        await compare(comparing(run), [part], unit, part=True)
     else:
         await relay(run, [part], unit, at_once=not part.in_order)
     if not part.in_order and not part.gone:  # deletes wait for the end of the run

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_replicator.cdf.datapoints.jobs import Job
-    from airflow_provider_replicator.cdf.datapoints.run import Run
+    from airflow_provider_replicator.cdf.datapoints.run import Reading
     from airflow_provider_replicator.cdf.protobuf.wire import PageItem
 
 #: Bytes that a page of strings may have, and what a point of a series is taken for until one was seen.
@@ -61,7 +61,7 @@ def query(job: Job, number: int, limit: int) -> Query:
     return Query(number, job.start, job.end, limit if job.left is None else min(limit, job.left))
 
 
-async def read_page(run: Run, asked: Sequence[tuple[Job, int]]) -> Page:
+async def read_page(run: Reading, asked: Sequence[tuple[Job, int]]) -> Page:
     """Read on where each job is. Moves ``start`` of the jobs."""
     found = await read_points(run.source, queries(asked))
     page = Page()
@@ -78,7 +78,7 @@ async def read_page(run: Run, asked: Sequence[tuple[Job, int]]) -> Page:
     return page
 
 
-def take(run: Run, job: Job, item: PageItem) -> tuple[Piece, bool]:
+def take(run: Reading, job: Job, item: PageItem) -> tuple[Piece, bool]:
     """The points of a source page as they are to be written, and whether the job has more. Moves the job's ``start``."""
     found = summary(item.payload, item.kind)
     run.report.read += found.count

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_replicator.cdf.datapoints import plan
 from airflow_provider_replicator.cdf.objects.breaker import Breaker
@@ -36,6 +36,19 @@ class Piece:
     series: Series
     payload: Buffer
     count: int
+
+
+class Sink(Protocol):
+    """Where the pieces of a run go."""
+
+    async def write(self, pieces: Sequence[Piece]) -> None:
+        """Take these now."""
+
+    async def add(self, pieces: Sequence[Piece], done: Callable[[], None]) -> None:
+        """Take these now or with others, later. ``done`` is called when they are written."""
+
+    async def flush(self) -> None:
+        """Write what waits."""
 
 
 class PointWriter:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def accounted(report: Report, source: CdfClient, target: CdfClient) -> Iterator[None]:
-    """What the clients do inside the block is counted in the report, also if the block fails."""
+def accounted(report: Report, source: CdfClient, target: CdfClient | None = None) -> Iterator[None]:
+    """What the clients do inside the block is counted in the report, also if the block fails. No ``target``: it is not CDF."""
     before = _traffic(source, target)
     try:
         yield
@@ -27,6 +27,6 @@ def accounted(report: Report, source: CdfClient, target: CdfClient) -> Iterator[
         report.seconds = time.monotonic() - report.started
 
 
-def _traffic(source: CdfClient, target: CdfClient) -> tuple[int, int, int]:
-    volume = source.stats.bytes_received + target.stats.bytes_sent
-    return source.stats.requests, target.stats.requests, volume
+def _traffic(source: CdfClient, target: CdfClient | None) -> tuple[int, int, int]:
+    asked, sent = (0, 0) if target is None else (target.stats.requests, target.stats.bytes_sent)
+    return source.stats.requests, asked, source.stats.bytes_received + sent
