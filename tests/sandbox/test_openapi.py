@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests made up from the vendor's OpenAPI document: whatever is asked, no answer is a 500 or breaks the document.
 
-Bounded to about a minute; ``-m soak`` asks a hundred times as often. Data modelling and subscriptions are not served.
+Bounded to about a minute; ``-m soak`` asks a hundred times as often. Data modelling is not served.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.sandbox import contract
 if not contract.DOCUMENT.exists():
     pytest.skip("the vendor's document is not here", allow_module_level=True)
 
-NOT_SERVED = ("/models", "/timeseries/subscriptions", "/token")
+NOT_SERVED = ("/models", "/token")
 CHECKS = [not_a_server_error, response_schema_conformance]
 OPERATIONS: dict[str, Any] = {}
 for found in schemathesis.openapi.from_dict(contract.document()).get_all_operations():

@@ -14,7 +14,7 @@ from airflow_provider_replicator.sandbox.cdf.connection import TRANSPORT, reset
 from airflow_provider_replicator.sandbox.cdf.control import Control
 from airflow_provider_replicator.sandbox.cdf.counters import Counters
 from airflow_provider_replicator.sandbox.cdf.faults import Fault, Faults
-from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
+from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response, Wait
 from airflow_provider_replicator.sandbox.cdf.limits import Limiter
 from airflow_provider_replicator.sandbox.cdf.routing import PUBLIC_PREFIX
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer, error_answer
@@ -29,6 +29,7 @@ _CONTROL = "/_sandbox/"
 OUTSIDE = "-"
 _COMPRESS_FROM = 1400
 _SLOW_PIECES = 10
+_POLL_SECONDS = 0.05
 
 
 class App:
@@ -73,8 +74,11 @@ class App:
         except ApiError as error:
             return error_answer(error)
 
-    def _handle(self, request: Request, project: str) -> Response:
-        return self._outside(request) if project == OUTSIDE else self.server.handle(request, project)
+    async def _handle(self, request: Request, project: str) -> Response:
+        if project == OUTSIDE:
+            return self._outside(request)
+        answer = self.server.handle(request, project)
+        return answer if answer.wait is None else await _better(answer, answer.wait)
 
     async def _serve(self, exchange: Exchange, project: str, path: str) -> None:
         endpoint = f"{exchange.method} {self._template(exchange.method, path, project)}"
@@ -118,7 +122,7 @@ class App:
             await asyncio.sleep(self.server.settings.latency_ms / 1000)
         fault = self.faults.pick(request.method, project, request.path) if self.faults.rules else None
         if fault is None:
-            await self._send(exchange, project, self._handle(request, project))
+            await self._send(exchange, project, await self._handle(request, project))
             return
         self.counters.faults[fault.kind] += 1
         await self._fail(fault, exchange, request, project)
@@ -133,7 +137,7 @@ class App:
         else:
             if fault.kind == "delay":
                 await asyncio.sleep(fault.seconds)
-            answer = self._handle(request, project)
+            answer = await self._handle(request, project)
             if fault.kind == "status_after_commit":
                 await self._send(exchange, project, injected)
             elif fault.kind == "reset_after_commit":
@@ -234,6 +238,18 @@ class Exchange:
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+async def _better(answer: Response, wait: Wait) -> Response:
+    """What a long poll waits for, or the answer that there is when its time is up."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait.seconds
+    while (left := end - loop.time()) > 0:
+        await asyncio.sleep(min(_POLL_SECONDS, left))
+        found = wait.again()
+        if found is not None:
+            return found
+    return answer
 
 
 def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:

@@ -14,11 +14,12 @@ from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
 from airflow_provider_replicator.sandbox.cdf.payload import json_answer
 
-#: first path segment -> name of the capability
+#: first one or two path segments -> name of the capability
 AREAS = {
     "assets": "assets",
     "events": "events",
     "timeseries": "timeSeries",
+    "timeseries/subscriptions": "timeSeriesSubscriptions",
     "files": "files",
     "sequences": "sequences",
     "relationships": "relationships",
@@ -68,7 +69,7 @@ def parse_capabilities(names: Iterable[str]) -> frozenset[tuple[str, str]]:
 def needed(method: str, path: str) -> tuple[str, str] | None:
     """The capability that a path of the API asks for; None if none does."""
     segments = path.strip("/").split("/")
-    area = AREAS.get(segments[0])
+    area = AREAS.get("/".join(segments[:2]), AREAS.get(segments[0]))
     if area is None:
         return None
     return area, "read" if method == "GET" or segments[-1] in _READING else "write"

@@ -12,7 +12,7 @@ from airflow_provider_replicator.sandbox.cdf.aggregates import aggregate
 from airflow_provider_replicator.sandbox.cdf.datapoints_answer import Answer, respond
 from airflow_provider_replicator.sandbox.cdf.datapoints_insert import batches
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
-from airflow_provider_replicator.sandbox.cdf.points import Points, PointStore, Series, join
+from airflow_provider_replicator.sandbox.cdf.points import Changes, Points, PointStore, Series, join
 from airflow_provider_replicator.sandbox.cdf.points_units import convert, target_of
 from airflow_provider_replicator.sandbox.cdf.project import Project
 
@@ -48,8 +48,10 @@ def series_of(project: Project, document: dict[str, Any]) -> Series:
 
 
 def insert(project: Project, request: Request) -> Response:
-    for document, points in batches(project, request):
+    inserted = batches(project, request)
+    for document, points in inserted:
         series_of(project, document).insert(points)
+    points_of(project).changed([*inserted])
     return Response()
 
 
@@ -130,8 +132,11 @@ def delete(project: Project, request: Request) -> Response:
     items = payload.items(payload.body(request), 10_000)
     ranges = [_range(item) for item in items]
     pairs = list(ask.resolve(project, items, ignore_unknown=False))
+    deleted: Changes = []
     for (_, document), (begin, end) in zip(pairs, ranges, strict=True):
         series_of(project, document).delete(begin, end)
+        deleted.append((document, (begin, end)))
+    points_of(project).changed(deleted)
     return Response()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +24,20 @@ class Request:
 
 
 @dataclass(slots=True)
+class Wait:
+    """A long poll: for up to ``seconds`` a better answer may come. ``again`` says whether it has (None: not yet)."""
+
+    seconds: float
+    again: Callable[[], Response | None]
+
+
+@dataclass(slots=True)
 class Response:
     status: int = 200
     body: bytes = b"{}"
     content_type: str = "application/json"
     headers: list[tuple[str, str]] = field(default_factory=list)
+    wait: Wait | None = None
 
 
 class ApiError(Exception):

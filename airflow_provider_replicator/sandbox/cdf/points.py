@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -164,10 +164,16 @@ class Series:
         self._firsts[low:high] = [int(piece.times[0]) for piece in pieces]
 
 
+#: what one request changed: the documents of time series, each with inserted points or a deleted range ``[begin, end)``
+Changes = list[tuple[dict[str, Any], Points | tuple[int, int]]]
+
+
 class PointStore:
-    """The points of all series of a project, by series id."""
+    """The points of all series of a project, by series id. ``watchers`` are told of every change afterwards; the arrays that they
+    see are never written to again."""
 
     def __init__(self) -> None:
+        self.watchers: list[Callable[[Changes], None]] = []
         self._series: dict[int, Series] = {}
 
     def of(self, identity: int, *, is_string: bool) -> Series:
@@ -175,6 +181,10 @@ class PointStore:
         if found is None:
             found = self._series[identity] = Series(is_string=is_string)
         return found
+
+    def changed(self, changes: Changes) -> None:
+        for watcher in self.watchers:
+            watcher(changes)
 
     def forget(self, identity: int) -> None:
         self._series.pop(identity, None)

@@ -32,7 +32,7 @@ class Entry:
 
 
 class DocumentStore:
-    """``on_delete`` hooks get the documents that a request deleted, after they are gone."""
+    """``on_write`` hooks get the versions that a request stored, ``on_delete`` hooks the documents that it deleted, afterwards."""
 
     def __init__(self, clock: Clock, settings: Settings) -> None:
         self._clock = clock
@@ -40,6 +40,7 @@ class DocumentStore:
         self.by_id: dict[int, Entry] = {}
         self.by_external_id: dict[str, Entry] = {}
         self.by_instance_id: dict[tuple[str, str], Entry] = {}
+        self.on_write: list[Callable[[list[Entry]], None]] = []
         self.on_delete: list[Callable[[list[Document]], None]] = []
         self.log = ChangeLog()
         self._rows: list[Entry | None] = []
@@ -73,6 +74,7 @@ class DocumentStore:
             self._name(entry)
         self._rows.extend([None] * len(entries))
         self._show([(entry.row, entry) for entry in entries], time)
+        self._wrote(entries)
         return entries
 
     def replace(self, changes: Iterable[tuple[Entry, Document]], *, time: int) -> list[Entry]:
@@ -83,7 +85,9 @@ class DocumentStore:
         for _, new in pairs:
             self._name(new)
         self._show([(new.row, new) for _, new in pairs], time)
-        return [new for _, new in pairs]
+        entries = [new for _, new in pairs]
+        self._wrote(entries)
+        return entries
 
     def rewrite(self, changes: Iterable[tuple[Entry, Document]]) -> None:
         """Store new versions that are no update: nobody's ``lastUpdatedTime`` moves."""
@@ -99,6 +103,10 @@ class DocumentStore:
         docs = [entry.doc for entry in entries]
         for hook in self.on_delete:
             hook(docs)
+
+    def _wrote(self, entries: list[Entry]) -> None:
+        for hook in self.on_write:
+            hook(entries)
 
     def _name(self, entry: Entry) -> None:
         doc = entry.doc

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`/timeseries/subscriptions` as clients meet it: who is followed, what is told, when, and for how long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from airflow_provider_replicator.sandbox.cdf import subscriptions_registry as registry
+from airflow_provider_replicator.sandbox.cdf.datapoints import points_of
+from airflow_provider_replicator.sandbox.cdf.http import Request
+from airflow_provider_replicator.sandbox.cdf.nodes import create_nodes
+from airflow_provider_replicator.sandbox.cdf.points import Points
+from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
+from tests.sandbox.caller import AnswerError, Caller
+from tests.sandbox.conftest import NOW
+from tests.sandbox.wire import send
+
+PATH = "/timeseries/subscriptions"
+DAY = 86_400_000
+BAD = 0x8000_0000
+
+
+@pytest.fixture
+def cdf(cdf: Caller) -> Caller:
+    """Numeric series ``a``, ``b`` and ``c``, string series ``s``; subscription ``sub`` of a and s in one partition."""
+    cdf.create("/timeseries", *({"externalId": name, "name": f"the {name}"} for name in "abc"))
+    cdf.create("/timeseries", {"externalId": "s", "isString": True})
+    subscribe(cdf, "sub", timeSeriesIds=["a", "s"])
+    return cdf
+
+
+def subscribe(cdf: Caller, name: str, /, partitions: int = 1, **what: Any) -> dict[str, Any]:
+    return cdf.create(PATH, {"externalId": name, "partitionCount": partitions, **what})[0]
+
+
+def insert(cdf: Caller, name: str, *points: Any) -> None:
+    rows = [dict(zip(("timestamp", "value", "status"), point, strict=False)) for point in points]
+    cdf.post("/timeseries/data", {"items": [{"externalId": name, "datapoints": rows}]})
+
+
+def read(cdf: Caller, name: str = "sub", cursor: Any = None, **query: Any) -> dict[str, Any]:
+    partition = {"index": 0} if cursor is None else {"index": 0, "cursor": cursor}
+    asked = {"externalId": name, "partitions": [partition], "pollTimeoutSeconds": 0, "limit": 100_000, **query}
+    found: dict[str, Any] = cdf.post(f"{PATH}/data/list", asked)
+    return found
+
+
+def cursor_of(answer: dict[str, Any]) -> str:
+    return str(answer["partitions"][0]["nextCursor"])
+
+
+def at_end(cdf: Caller, name: str = "sub") -> str:
+    return cursor_of(read(cdf, name, initializeCursors="now"))
+
+
+def told(answer: dict[str, Any]) -> list[tuple[str, list[Any], list[Any]]]:
+    """Per update: the series, the inserted ``(timestamp, value)`` and the deleted ranges."""
+    return [
+        (
+            update["timeSeries"]["externalId"],
+            [(point["timestamp"], point.get("value")) for point in update["upserts"]],
+            [(gone["inclusiveBegin"], gone["exclusiveEnd"]) for gone in update["deletes"]],
+        )
+        for update in answer["updates"]
+    ]
+
+
+def changed(answer: dict[str, Any]) -> tuple[list[str], list[str]]:
+    changes = answer["subscriptionChanges"]
+    return [one["externalId"] for one in changes["added"]], [one["externalId"] for one in changes["removed"]]
+
+
+# -- definitions -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_subscription_says_what_it_is(cdf: Caller) -> None:
+    data_set = cdf.create("/datasets", {"name": "d"})[0]["id"]
+    made = subscribe(cdf, "x", partitions=3, timeSeriesIds=["a", "b"], name="X", description="both", dataSetId=data_set)
+    assert cdf.status == 201
+    created = made.pop("createdTime")
+    assert made.pop("lastUpdatedTime") == created
+    expected = {"externalId": "x", "partitionCount": 3, "timeSeriesCount": 2, "name": "X", "description": "both"}
+    assert made == {**expected, "dataSetId": data_set}
+    assert cdf.items(f"{PATH}/byids", {"items": [{"externalId": "x"}]}) == [
+        {**made, "createdTime": created, "lastUpdatedTime": created}
+    ]
+
+
+def test_lists_come_in_pages(cdf: Caller) -> None:
+    for n in range(4):
+        subscribe(cdf, f"x{n}", timeSeriesIds=["b"])
+    first = cdf.get(f"{PATH}?limit=3")
+    assert [one["externalId"] for one in first["items"]] == ["sub", "x0", "x1"]
+    cdf.post(f"{PATH}/delete", {"items": [{"externalId": "x1"}]})
+    second = cdf.get(f"{PATH}?limit=3&cursor={first['nextCursor']}")
+    assert [one["externalId"] for one in second["items"]] == ["x2", "x3"]
+    assert "nextCursor" not in second
+
+
+def test_members_are_listed_under_the_names_they_were_given(cdf: Caller) -> None:
+    node = {"space": "sp", "externalId": "n"}
+    create_nodes(cdf.server.projects["source"], "timeseries", [{"instanceId": node}])
+    subscribe(cdf, "x", timeSeriesIds=["a", "b"], instanceIds=[node])
+    ids = {one.get("externalId"): one["id"] for one in cdf.all("/timeseries")}
+    first = cdf.get(f"{PATH}/members?externalId=x&limit=2")
+    assert first["items"] == [{"externalId": "a", "id": ids["a"]}, {"externalId": "b", "id": ids["b"]}]
+    second = cdf.get(f"{PATH}/members?externalId=x&limit=2&cursor={first['nextCursor']}")
+    assert second == {"items": [{"instanceId": node, "id": ids[None]}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"),
+    [
+        (400, {"partitionCount": 0}),
+        (400, {"partitionCount": 101}),
+        (400, {"timeSeriesIds": []}),
+        (400, {"timeSeriesIds": ["a"] * 101}),
+        (400, {"timeSeriesIds": ["a"], "filter": {"exists": {"property": ["name"]}}}),
+        (400, {"timeSeriesIds": None}),
+        (400, {"dataSetId": 1}),
+        (400, {"timeSeriesIds": None, "filter": {"search": {"property": ["name"], "value": "a"}}}),
+        (400, {"timeSeriesIds": None, "filter": {"not": {"search": {"property": ["name"], "value": "a"}}}}),
+        (400, {"timeSeriesIds": None, "filter": {"equals": {"property": ["nothing"], "value": "a"}}}),
+        (409, {"externalId": "sub"}),
+    ],
+)
+def test_what_the_service_refuses(cdf: Caller, status: int, wrong: dict[str, Any]) -> None:
+    with pytest.raises(AnswerError) as refused:
+        cdf.create(PATH, {"externalId": "x", "partitionCount": 1, "timeSeriesIds": ["a"], **wrong})
+    assert refused.value.status == status
+    assert [one["externalId"] for one in cdf.get(PATH)["items"]] == ["sub"]
+
+
+def test_unknown_ones_are_missing(cdf: Caller) -> None:
+    with pytest.raises(AnswerError) as refused:
+        subscribe(cdf, "x", timeSeriesIds=["a", "nobody"])
+    assert refused.value.error["missing"] == [{"externalId": "nobody"}]
+    unknown = {"items": [{"externalId": "nobody"}]}
+    for path in (f"{PATH}/byids", f"{PATH}/delete"):
+        with pytest.raises(AnswerError) as refused:
+            cdf.post(path, unknown)
+        assert (refused.value.status, refused.value.error["missing"]) == (400, [{"externalId": "nobody"}])
+        cdf.post(path, {**unknown, "ignoreUnknownIds": True})
+    with pytest.raises(AnswerError) as refused:
+        read(cdf, "nobody")
+    assert refused.value.error["missing"] == [{"externalId": "nobody"}]
+
+
+def test_limits_of_the_service(cdf: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_PER_SERIES", 2)
+    monkeypatch.setattr(registry, "MAX_MEMBERS", 2)
+    subscribe(cdf, "x", timeSeriesIds=["a"])
+    with pytest.raises(AnswerError, match="part of 2 subscriptions already"):
+        subscribe(cdf, "y", timeSeriesIds=["a"])
+    cdf.update(PATH, {"externalId": "x"}, {"timeSeriesIds": {"add": ["b"]}})
+    with pytest.raises(AnswerError, match="at most 2 time series"):
+        cdf.update(PATH, {"externalId": "x"}, {"timeSeriesIds": {"add": ["c"]}})
+    monkeypatch.setattr(registry, "MAX_SUBSCRIPTIONS", 2)
+    with pytest.raises(AnswerError, match="at most 2 subscriptions"):
+        subscribe(cdf, "y", timeSeriesIds=["c"])
+
+
+def test_updates(cdf: Caller) -> None:
+    subscribe(cdf, "x", timeSeriesIds=["a"], description="old")
+    new = cdf.update(
+        PATH,
+        {"externalId": "x"},
+        {"name": {"set": "X"}, "description": {"setNull": True}, "timeSeriesIds": {"add": ["b", "c"], "remove": ["a"]}},
+    )
+    assert (new["name"], new["timeSeriesCount"], "description" in new) == ("X", 2, False)
+    assert new["lastUpdatedTime"] > new["createdTime"]
+    cdf.update(PATH, {"externalId": "x"}, {"timeSeriesIds": {"set": ["c", "a"]}})
+    members = cdf.get(f"{PATH}/members?externalId=x")["items"]
+    assert [one["externalId"] for one in members] == ["c", "a"]
+    for wrong in (
+        {"filter": {"set": {"exists": {"property": ["name"]}}}},
+        {"timeSeriesIds": {"set": ["a"]}, "instanceIds": {"add": [{"space": "s", "externalId": "n"}]}},
+        {"timeSeriesIds": {"set": ["a"], "add": ["b"]}},
+        {"timeSeriesIds": {"add": ["nobody"]}},
+    ):
+        with pytest.raises(AnswerError):
+            cdf.update(PATH, {"externalId": "x"}, wrong)
+    assert cdf.get(f"{PATH}/members?externalId=x")["items"] == members
+
+
+# -- changes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_inserts_overwrites_and_deletes_come_in_the_order_they_were_made(cdf: Caller) -> None:
+    insert(cdf, "a", (5, 1), (3, 0.5))
+    insert(cdf, "b", (1, 1))
+    insert(cdf, "s", (7, "x"))
+    insert(cdf, "a", (5, 2))
+    cdf.post("/timeseries/data/delete", {"items": [{"externalId": "a", "inclusiveBegin": 4, "exclusiveEnd": 9}]})
+    cdf.post("/timeseries/data/delete", {"items": [{"externalId": "a", "inclusiveBegin": 3}]})
+    answer = read(cdf)
+    assert changed(answer) == (["a", "s"], [])
+    assert told(answer) == [
+        ("a", [(3, 0.5), (5, 1.0)], []),
+        ("s", [(7, "x")], []),
+        ("a", [(5, 2.0)], []),
+        ("a", [], [(4, 9)]),
+        ("a", [], [(3, 4)]),
+    ]
+    assert not answer["hasNext"]
+    series = answer["updates"][1]["timeSeries"]
+    assert (series["isString"], series["type"]) == (True, "string")
+
+
+def test_a_cursor_continues_and_may_be_used_again(cdf: Caller) -> None:
+    cursor = at_end(cdf)
+    insert(cdf, "a", (1, 1))
+    first = read(cdf, cursor=cursor)
+    assert (told(first), changed(first)) == ([("a", [(1, 1.0)], [])], ([], []))
+    insert(cdf, "a", (2, 2))
+    assert told(read(cdf, cursor=cursor_of(first))) == [("a", [(2, 2.0)], [])]
+    assert told(read(cdf, cursor=cursor)) == [("a", [(1, 1.0)], []), ("a", [(2, 2.0)], [])]
+    last = read(cdf, cursor=cursor_of(read(cdf, cursor=cursor)))
+    assert (last["updates"], last["hasNext"]) == ([], False)
+
+
+def test_groups_are_not_split_but_pages_end_between_them(cdf: Caller) -> None:
+    cursor = at_end(cdf)
+    for n in range(3):
+        insert(cdf, "a", *((10 * n + i, 1) for i in range(4)))
+    page = read(cdf, cursor=cursor, limit=1)
+    assert ([len(one["upserts"]) for one in page["updates"]], page["hasNext"]) == ([4], True)
+    page = read(cdf, cursor=cursor_of(page), limit=8)
+    assert ([len(one["upserts"]) for one in page["updates"]], page["hasNext"]) == ([4, 4], False)
+
+
+def test_statuses_are_shown_and_hidden_as_asked(cdf: Caller) -> None:
+    cursor = at_end(cdf)
+    uncertain = {"symbol": "Uncertain"}
+    insert(cdf, "a", (1, None, {"code": BAD}), (2, "NaN", {"code": BAD}), (3, 3, uncertain), (4, 4))
+    insert(cdf, "a", (9, None, {"code": BAD}))
+    assert told(read(cdf, cursor=cursor)) == [("a", [(4, 4.0)], [])]
+    assert told(read(cdf, cursor=cursor, treatUncertainAsBad=False)) == [("a", [(3, 3.0), (4, 4.0)], [])]
+    everything = read(cdf, cursor=cursor, ignoreBadDataPoints=False, includeStatus=True)
+    bad = {"code": BAD, "symbol": "Bad"}
+    assert everything["updates"][0]["upserts"] == [
+        {"timestamp": 1, "status": bad},
+        {"timestamp": 2, "value": "NaN", "status": bad},
+        {"timestamp": 3, "value": 3.0, "status": {"code": 0x4000_0000, "symbol": "Uncertain"}},
+        {"timestamp": 4, "value": 4.0},
+    ]
+
+
+def test_series_are_spread_over_partitions_and_each_keeps_its_own(cdf: Caller) -> None:
+    names = [f"p{n}" for n in range(40)]
+    cdf.create("/timeseries", *({"externalId": name} for name in names))
+    subscribe(cdf, "many", partitions=4, timeSeriesIds=names)
+    for round_ in range(2):
+        for name in names:
+            insert(cdf, name, (round_, 1))
+    asked = {"externalId": "many", "pollTimeoutSeconds": 0}
+    whole = cdf.post(f"{PATH}/data/list", {**asked, "limit": 1000, "partitions": [{"index": n} for n in range(4)]})
+    assert [one[0] for one in told(whole)] == names * 2
+    seen = []
+    for index in range(4):
+        page: dict[str, Any] = {"hasNext": True, "partitions": [{}]}
+        while page["hasNext"]:
+            cursor = page["partitions"][0].get("nextCursor")
+            partition = {"index": index} if cursor is None else {"index": index, "cursor": cursor}
+            page = cdf.post(f"{PATH}/data/list", {**asked, "limit": 7, "partitions": [partition]})
+            seen.append({name for name, _, _ in told(page)})
+    assert sum(map(len, seen)) == 80
+    in_partitions = [
+        cdf.post(f"{PATH}/data/list", {**asked, "limit": 1000, "partitions": [{"index": n}]}) for n in range(4)
+    ]
+    followed = [set(changed(page)[0]) for page in in_partitions]
+    assert set().union(*followed) == set(names)
+    assert sum(map(len, followed)) == 40
+    assert min(map(len, followed)) > 2
+    assert [{name for name, _, _ in told(page)} for page in in_partitions] == followed
+
+
+def test_what_a_member_did_before_it_joined_or_after_it_left_is_not_told(cdf: Caller) -> None:
+    insert(cdf, "b", (1, 1))
+    cursor = at_end(cdf)
+    cdf.update(PATH, {"externalId": "sub"}, {"timeSeriesIds": {"add": ["b"], "remove": ["a"]}})
+    insert(cdf, "a", (2, 2))
+    insert(cdf, "b", (3, 3))
+    answer = read(cdf, cursor=cursor)
+    assert (told(answer), changed(answer)) == ([("b", [(3, 3.0)], [])], (["b"], ["a"]))
+
+
+def test_a_deleted_series_leaves_and_comes_back_with_its_name(cdf: Caller) -> None:
+    cursor = at_end(cdf)
+    old = cdf.items("/timeseries/byids", {"items": [{"externalId": "a"}]})[0]["id"]
+    cdf.post("/timeseries/delete", {"items": [{"externalId": "a"}]})
+    assert changed(read(cdf, cursor=cursor)) == ([], ["a"])
+    assert cdf.get(f"{PATH}/members?externalId=sub")["items"][0] == {"externalId": "a"}
+    cdf.create("/timeseries", {"externalId": "a"})
+    insert(cdf, "a", (1, 1))
+    answer = read(cdf, cursor=cursor)
+    assert changed(answer) == (["a"], ["a"])
+    assert answer["updates"][0]["timeSeries"]["id"] != old
+    assert cdf.items(f"{PATH}/byids", {"items": [{"externalId": "sub"}]})[0]["timeSeriesCount"] == 2
+
+
+def test_a_filter_follows_series_that_come_change_and_go(cdf: Caller) -> None:
+    made = subscribe(cdf, "f", filter={"prefix": {"property": ["name"], "value": "the "}})
+    assert made["timeSeriesCount"] == 3
+    assert made["filter"] == {"prefix": {"property": ["name"], "value": "the "}}
+    cursor = at_end(cdf, "f")
+    cdf.create("/timeseries", {"externalId": "d", "name": "the d"}, {"externalId": "e", "name": "e"})
+    cdf.create("/timeseries", {"externalId": "hidden", "name": "the h", "securityCategories": [1]})
+    cdf.update("/timeseries", {"externalId": "a"}, {"name": {"set": "not any more"}})
+    cdf.post("/timeseries/delete", {"items": [{"externalId": "b"}]})
+    for name in ("a", "c", "d", "e"):
+        insert(cdf, name, (1, 1))
+    answer = read(cdf, "f", cursor=cursor)
+    assert changed(answer) == (["d"], ["a", "b"])
+    assert [name for name, _, _ in told(answer)] == ["c", "d"]
+    cdf.update(PATH, {"externalId": "f"}, {"filter": {"set": {"equals": {"property": ["name"], "value": "E"}}}})
+    assert changed(read(cdf, "f", cursor=cursor_of(answer))) == (["e"], ["c", "d"])
+    assert [one["externalId"] for one in cdf.get(f"{PATH}/members?externalId=f")["items"]] == ["e"]
+    with pytest.raises(AnswerError, match="cannot be set"):
+        cdf.update(PATH, {"externalId": "f"}, {"timeSeriesIds": {"add": ["a"]}})
+
+
+# -- cursors and time ------------------------------------------------------------------------------------------------------
+
+
+def test_a_moment_may_stand_for_the_cursors(cdf: Caller) -> None:
+    clock = cdf.server.clock
+    for day in range(5):
+        insert(cdf, "a", (day, day))
+        clock.advance(DAY)
+    assert [points[0][0] for _, points, _ in told(read(cdf, initializeCursors="2d-ago"))] == [3, 4]
+    assert [points[0][0] for _, points, _ in told(read(cdf, initializeCursors="49h-ago"))] == [3, 4]
+    assert told(read(cdf, initializeCursors="now")) == []
+    assert len(told(read(cdf, initializeCursors="1w-ago"))) == 5
+    with pytest.raises(AnswerError, match="initializeCursors"):
+        read(cdf, initializeCursors="yesterday")
+
+
+def test_after_seven_days_updates_are_gone_and_cursors_have_expired(cdf: Caller) -> None:
+    clock = cdf.server.clock
+    start = at_end(cdf)
+    insert(cdf, "a", (1, 1))
+    clock.advance(4 * DAY)
+    middle = cursor_of(read(cdf, cursor=start))
+    insert(cdf, "a", (2, 2))
+    clock.advance(3 * DAY)
+    assert len(told(read(cdf, cursor=start))) == 2
+    clock.advance(1)
+    with pytest.raises(AnswerError) as refused:
+        read(cdf, cursor=start)
+    assert (refused.value.status, refused.value.error["message"]) == (
+        400,
+        "Cursor has expired. Try again with a new cursor.",
+    )
+    assert told(read(cdf, cursor=middle)) == [("a", [(2, 2.0)], [])]
+    assert told(read(cdf)) == [("a", [(2, 2.0)], [])]
+    assert clock.now_ms() == NOW + 7 * DAY + 1
+
+
+def test_cursors_belong_to_one_partition_of_one_subscription(cdf: Caller) -> None:
+    subscribe(cdf, "x", partitions=2, timeSeriesIds=["a"])
+    cursor = at_end(cdf, "x")
+    for wrong in (
+        {"externalId": "sub", "partitions": [{"index": 0, "cursor": cursor}]},
+        {"externalId": "x", "partitions": [{"index": 1, "cursor": cursor}]},
+        {"externalId": "x", "partitions": [{"index": 2}]},
+        {"externalId": "x", "partitions": [{"index": 0}, {"index": 0}]},
+        {"externalId": "x", "partitions": [{"index": 0, "cursor": "nonsense"}]},
+        {"externalId": "x", "partitions": []},
+        {"externalId": "x", "partitions": [{"index": 0}], "limit": 100_001},
+    ):
+        with pytest.raises(AnswerError) as refused:
+            cdf.post(f"{PATH}/data/list", {**wrong, "pollTimeoutSeconds": 0})
+        assert refused.value.status == 400
+    cdf.post(f"{PATH}/delete", {"items": [{"externalId": "x"}]})
+    subscribe(cdf, "x", partitions=2, timeSeriesIds=["a"])
+    with pytest.raises(AnswerError, match="Invalid cursor"):
+        read(cdf, "x", cursor=cursor)
+
+
+def test_many_points_cost_no_time_until_they_are_read_and_little_then(cdf: Caller) -> None:
+    document = cdf.items("/timeseries/byids", {"items": [{"externalId": "a"}]})[0]
+    cursor = at_end(cdf)
+    store = points_of(cdf.server.projects["source"])
+    begun = time.perf_counter()
+    for n in range(100):
+        times = np.arange(n * 100_000, (n + 1) * 100_000, dtype=np.int64)
+        store.changed([(document, Points(times, times * 0.1))])
+    noted = time.perf_counter() - begun
+    asked = {"externalId": "sub", "partitions": [{"index": 0, "cursor": cursor}], "limit": 100_000}
+    begun = time.perf_counter()
+    body = cdf.server.handle(Request("POST", f"{PATH}/data/list", body=orjson.dumps(asked)), "source").body
+    taken = time.perf_counter() - begun
+    answer = orjson.loads(body)
+    assert (len(answer["updates"][0]["upserts"]), answer["hasNext"]) == (100_000, True)
+    assert noted < 1
+    assert taken < 2  # 0.1 s on an idle core
+
+
+# -- over a socket ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_waits_for_news(sandbox: RunningSandbox) -> None:
+    def ask(path: str, payload: Any) -> Any:
+        answer = send(sandbox, path, payload)
+        assert answer.status in (200, 201), answer.body
+        return answer.json
+
+    ask("/timeseries", {"items": [{"externalId": "polled"}]})
+    ask(PATH, {"items": [{"externalId": "poll", "partitionCount": 1, "timeSeriesIds": ["polled"]}]})
+    query = {"externalId": "poll", "partitions": [{"index": 0}], "initializeCursors": "now"}
+
+    begun = time.monotonic()
+    empty = ask(f"{PATH}/data/list", {**query, "pollTimeoutSeconds": 1})
+    assert 0.9 < time.monotonic() - begun < 4
+    assert empty["updates"] == []
+
+    point = {"items": [{"externalId": "polled", "datapoints": [{"timestamp": 1, "value": 1}]}]}
+    later = threading.Timer(0.3, ask, ("/timeseries/data", point))
+    later.start()
+    begun = time.monotonic()
+    answer = ask(f"{PATH}/data/list", query)
+    later.join()
+    assert time.monotonic() - begun < 4
+    assert told(answer) == [("polled", [(1, 1.0)], [])]
