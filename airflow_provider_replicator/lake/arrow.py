@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,13 +69,14 @@ def column_array(column: Column, values: Sequence[Any]) -> tuple[pa.Array, dict[
     import pyarrow as pa
 
     kind = arrow_type(column.kind, is_list=column.is_list)
+    if column.nullable and not any(value is not None for value in values):
+        return pa.nulls(len(values), kind), {}
     try:
-        fast = _FAST.get(column.kind) if not column.is_list else None
-        if fast is not None:
-            array = fast(values, kind)
-            if column.nullable or not array.null_count:
-                return array, {}
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        fast = _FAST[column.kind]
+        array = _list_array(values, kind, fast) if column.is_list else fast(values, kind)
+        if column.nullable or not array.null_count:
+            return array, {}
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, KeyError, AttributeError):
         pass  # some value is to blame
     checked, misfits = _checked(column, values)
     return pa.array(checked, kind), misfits
@@ -121,7 +123,8 @@ def _text_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 def _number_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
-    if bool in set(map(type, values)):
+    types = set(map(type, values))
+    if bool in types or (float in types and pa.types.is_integer(kind)):  # Arrow would cut 1.5 to 1
         raise TypeError
     if pa.types.is_float32(kind):
         wide = pa.array(values, pa.float64())
@@ -168,6 +171,51 @@ def _json_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array([None if value is None else _json(value) for value in values], kind)
 
 
+def _list_array(
+    values: Sequence[Any], kind: pa.DataType, fast: Callable[[Sequence[Any], pa.DataType], pa.Array]
+) -> pa.Array:
+    import pyarrow as pa
+
+    if set(map(type, values)) - {list, type(None)}:
+        raise TypeError
+    flat = fast(list(chain.from_iterable(value for value in values if value)), kind.value_type)
+    return pa.ListArray.from_arrays(_offsets(values), flat, type=kind)
+
+
+def _map_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if set(map(type, values)) - {dict, type(None)}:
+        raise TypeError
+    names = _text_array(list(chain.from_iterable(value for value in values if value)), pa.string())
+    texts = _text_array(list(chain.from_iterable(value.values() for value in values if value)), pa.string())
+    if names.null_count or texts.null_count:
+        raise TypeError
+    return pa.MapArray.from_arrays(_offsets(values), names, texts, type=kind)
+
+
+def _offsets(values: Sequence[Any]) -> pa.Array:
+    """Where each list begins, and where the last one ends. Null where there is no list."""
+    import pyarrow as pa
+
+    ends = list(accumulate((len(value) if value else 0 for value in values), initial=0))
+    starts = [None if value is None else start for value, start in zip(values, ends, strict=False)]
+    return pa.array([*starts, ends[-1]], pa.int32())
+
+
+def _reference_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    given = [value is None for value in values]
+    parts = [
+        _text_array([None if value is None else value[name] for value in values], pa.string())
+        for name in ("space", "externalId")
+    ]
+    if any(part.null_count != sum(given) for part in parts):
+        raise TypeError
+    return pa.StructArray.from_arrays(parts, fields=list(kind), mask=pa.array(given))
+
+
 _FAST: dict[Kind, Callable[[Sequence[Any], pa.DataType], pa.Array]] = {
     "text": _text_array,
     "boolean": _boolean_array,
@@ -178,6 +226,8 @@ _FAST: dict[Kind, Callable[[Sequence[Any], pa.DataType], pa.Array]] = {
     "timestamp": _timestamp_array,
     "date": _date_array,
     "json": _json_array,
+    "reference": _reference_array,
+    "map": _map_array,
 }
 
 
@@ -235,6 +285,8 @@ def _float32(value: Any) -> float:
 def _timestamp(value: Any) -> int:
     """Microseconds since 1970, UTC."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if not -(1 << 63) <= value * 1000 < 1 << 63:
+            raise OverflowError
         return value * 1000
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:

@@ -23,8 +23,8 @@ READ_TIMEOUT = 60
 def path_part(name: str) -> str:
     """Any name (of a space, a view, a raw table …) as one part of a path below the root: no slash, and never ``.`` or ``..``.
 
-    Letters, digits, ``-``, ``_`` and ``.`` stay, any other byte becomes ``!`` and two hex digits. It is not ``%``, because the libraries
-    that read and write tables do not agree on how often that is decoded (deltalake 1.6 cannot create such a table).
+    Letters, digits, ``-``, ``_`` and ``.`` stay, any other byte becomes ``!`` and two hex digits. Not ``%``: libraries do not agree on
+    how often that is decoded (deltalake 1.6 cannot create such a table).
     """
     part = quote(name, safe="-_.").replace("~", "%7E").replace("%", "!")
     return part.replace(".", "!2E") if not part.strip(".") else part
