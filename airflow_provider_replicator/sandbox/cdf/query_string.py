@@ -86,3 +86,20 @@ def _list(name: str, values: list[str]) -> list[Any]:
         value = _json(name, values[0])
         return list(value)
     return [_json(name, value) if value.lstrip("-").isdigit() or value.startswith("{") else value for value in values]
+
+
+def boolean_of(query: Mapping[str, list[str]], name: str, *, default: bool) -> bool:
+    """A flag of a query string. Raises 400."""
+    values = query.get(name)
+    return _flag(name, values[0]) if values else default
+
+
+def integer_of(query: Mapping[str, list[str]], name: str, minimum: int, maximum: int, default: int) -> int:
+    """A number of a query string. Raises 400."""
+    values = query.get(name)
+    if not values:
+        return default
+    number = _integer(name, values[0])
+    if not minimum <= number <= maximum:
+        raise ApiError(400, f"{name}: must be between {minimum} and {maximum}, is {number}")
+    return number

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _PACKAGE = "airflow_provider_replicator.sandbox.cdf"
 #: Modules with a ``routes()``. A new feature module is switched on by its name here.
-FEATURES = ("classic", "datapoints", "subscriptions", "raw", "sequence_rows", "file_content", "units")
+FEATURES = ("classic", "datapoints", "subscriptions", "raw", "sequence_rows", "file_content", "units", "models.routes")
 
 
 class CdfServer:
