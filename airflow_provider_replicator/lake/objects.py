@@ -12,7 +12,8 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from stat import S_ISDIR
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from airflow_provider_replicator.lake.errors import lake_errors
 from airflow_provider_replicator.lake.location import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Keys of one DeleteObjects request.
 _DELETE_BATCH = 1000
+#: Parts of one upload at a time, 8 MB each in memory.
+_PARTS_IN_FLIGHT = 4
 #: How often one request is sent in all, by botocore's own rules (503, timeouts, resets), with back-off.
 _ATTEMPTS = 6
 
@@ -53,11 +56,17 @@ class Objects(Protocol):
     def upload(self, key: str, file: Path) -> None:
         """Create or replace from a file of any size."""
 
+    def upload_open(self, key: str, file: BinaryIO) -> None:
+        """The same from an open file, from its position on. Whether it is closed afterwards is not said."""
+
+    def open(self, key: str) -> BinaryIO:
+        """The object as a file to read here and there; each read of S3 is a request. Raises LakeError if there is none."""
+
     def copy(self, source: str, target: str) -> None:
         """Create or replace ``target`` with the content of ``source``, without moving bytes through here."""
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Everything whose key begins with ``prefix``, in order of the keys."""
+        """Everything whose key begins with ``prefix``, in the order of the store (not every S3 sorts as Amazon's does)."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove; missing ones are fine."""
@@ -101,6 +110,18 @@ class S3Objects:
     def upload(self, key: str, file: Path) -> None:
         with lake_errors(f"write {key}"):
             self.client.upload_file(str(file), self._bucket, self._prefix + key)
+
+    def upload_open(self, key: str, file: BinaryIO) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        with lake_errors(f"write {key}"):
+            few = TransferConfig(max_concurrency=_PARTS_IN_FLIGHT)
+            self.client.upload_fileobj(file, self._bucket, self._prefix + key, Config=few)
+
+    def open(self, key: str) -> BinaryIO:
+        from airflow_provider_replicator.lake.ranges import RangeReader
+
+        return cast("BinaryIO", RangeReader(self.client, self._bucket, self._prefix + key))
 
     def copy(self, source: str, target: str) -> None:
         with lake_errors(f"copy {source} to {target}"):
@@ -200,6 +221,17 @@ class LocalObjects:
             shutil.copyfile(file, temporary)
             temporary.replace(self._folder / key)
 
+    def upload_open(self, key: str, file: BinaryIO) -> None:
+        with lake_errors(f"write {key}"):
+            temporary = self._temporary(key)
+            with temporary.open("wb") as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+            temporary.replace(self._folder / key)
+
+    def open(self, key: str) -> BinaryIO:
+        with lake_errors(f"read {key}"):
+            return (self._folder / key).open("rb")
+
     def copy(self, source: str, target: str) -> None:
         self.upload(target, self._folder / source)
 
@@ -208,8 +240,12 @@ class LocalObjects:
         with lake_errors(f"list {prefix}"):
             for file in sorted(above.rglob("*")):
                 key = file.relative_to(self._folder).as_posix()
-                if file.is_file() and key.startswith(prefix) and not file.name.startswith(".tmp-"):
+                if not key.startswith(prefix) or file.name.startswith(".tmp-"):
+                    continue
+                with suppress(FileNotFoundError):  # somebody has just removed it
                     status = file.stat()
+                    if S_ISDIR(status.st_mode):
+                        continue
                     yield ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def delete(self, keys: Iterable[str]) -> None:
