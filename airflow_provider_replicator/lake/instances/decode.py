@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the bytes of an answer to Arrow columns.
+
+The view says what each property is, so a page is parsed straight into typed objects, without a dictionary in between, and becomes
+columns one whole column at a time: measured four times faster than parsing into dictionaries. A page with anything that does not fit
+is read again, value by value, by :mod:`.misfits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_replicator.exceptions import LakeError
+from airflow_provider_replicator.lake.arrow import arrow_type, column_array
+from airflow_provider_replicator.lake.columns import Column
+from airflow_provider_replicator.lake.instances.misfits import Misfit, checked, parsed
+from airflow_provider_replicator.lake.instances.schema import DELETED, RESCUED, system_columns
+from airflow_provider_replicator.lake.instances.shapes import ROWS, answer_types
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from airflow_provider_replicator.lake.instances.schema import InstanceSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A page as columns: the system's, ``_deletedTime`` and the view's. ``read`` counts what was in the page; those that are not
+    among the rows are ``misfits``. ``changed_ms``: the latest change in it.
+    """
+
+    columns: dict[str, pa.Array]
+    read: int
+    misfits: Sequence[Misfit] = ()
+    changed_ms: int = 0
+
+    def __len__(self) -> int:
+        return len(self.columns["_space"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Page:
+    """An answer, parsed: ``cursor`` of the next one and how many instances it has. The columns follow with :meth:`Decoder.rows`."""
+
+    cursor: str | None
+    count: int
+    body: bytes = field(repr=False)
+    items: list[Any] | None = field(repr=False)
+
+
+class Decoder:
+    """For the answers of query and sync about one source. ``columns`` are the view's properties, named as in the table."""
+
+    def __init__(self, source: InstanceSource, columns: Sequence[Column], *, rescue: bool = False) -> None:
+        import msgspec
+
+        self._path = source.path
+        self._columns = tuple(columns)
+        self._rescue = rescue
+        answer, properties = answer_types(source, self._columns)
+        self._typed = msgspec.json.Decoder(answer)
+        self._blank = properties()
+        self._under = (source.view.space, source.view.key) if source.view else None
+        self._system = (*system_columns(source.instances), Column(name=DELETED, kind="timestamp"))
+
+    def page(self, body: bytes) -> Page:
+        """Parse. Raises LakeError if it is no answer of CDF at all."""
+        import msgspec
+
+        try:
+            answer = self._typed.decode(body)
+        except msgspec.MsgspecError:
+            return self._untyped(body)
+        return Page(cursor=answer.next.rows, count=len(answer.items.rows), body=body, items=answer.items.rows)
+
+    def rows(self, page: Page) -> Rows:
+        """The columns."""
+        if page.items is not None:
+            try:
+                return self._whole(page.items)
+            except _MisfitError:
+                pass
+        return self._one_by_one(parsed(page.body)["items"][ROWS])
+
+    def _untyped(self, body: bytes) -> Page:
+        try:
+            answer = parsed(body)
+            cursor, count = (answer.get("nextCursor") or {}).get(ROWS), len(answer["items"][ROWS])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise LakeError(f"{self._path}: the answer is no page of instances: {error}") from error
+        return Page(cursor=cursor, count=count, body=body, items=None)
+
+    def _whole(self, items: list[Any]) -> Rows:
+        """Column by column; _MisfitError if anything does not fit."""
+        from msgspec.structs import astuple
+
+        names = [column.name.removeprefix("_") for column in self._system]
+        columns = _columns(self._system, list(map(attrgetter(*names), items)))
+        if self._columns:
+            columns |= _columns(self._columns, [astuple(self._held(item)) for item in items])
+        return self._rows(columns, len(items), ())
+
+    def _held(self, item: Any) -> Any:
+        """The properties of an instance; blank ones for those without: tombstones."""
+        space = item.properties and item.properties.space
+        return (space and space.view) or self._blank
+
+    def _one_by_one(self, items: list[Any]) -> Rows:
+        columns, misfits = checked(
+            items, system=self._system, properties=self._columns, under=self._under, rescue=self._rescue
+        )
+        return self._rows(columns, len(items), misfits)
+
+    def _rows(self, columns: dict[str, pa.Array], read: int, misfits: Sequence[Misfit]) -> Rows:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self._rescue and RESCUED not in columns:
+            columns[RESCUED] = pa.nulls(read, pa.string())
+        times = (pc.max(columns[name]).cast(pa.int64()).as_py() for name in ("_lastUpdatedTime", DELETED))
+        changed = max((time for time in times if time is not None), default=0)
+        return Rows(columns=columns, read=read, misfits=misfits, changed_ms=changed // 1000)
+
+
+class _MisfitError(Exception):
+    pass
+
+
+def _columns(declared: Sequence[Column], rows: list[tuple[Any, ...]]) -> dict[str, pa.Array]:
+    import pyarrow as pa
+
+    if not rows:
+        return {one.name: pa.nulls(0, arrow_type(one.kind, is_list=one.is_list)) for one in declared}
+    if len(declared) == 1 and not isinstance(rows[0], tuple):
+        rows = [(row,) for row in rows]
+    return {one.name: _array(one, held) for one, held in zip(declared, zip(*rows, strict=True), strict=True)}
+
+
+def _array(column: Column, values: Sequence[Any]) -> pa.Array:
+    if column.kind == "json":
+        return _json_array(column, values)
+    if column.kind == "reference":
+        return _list_of_references(values) if column.is_list else _references(values)
+    array, misfits = column_array(column, values)
+    if misfits:
+        raise _MisfitError
+    return array
+
+
+def _json_array(column: Column, values: Sequence[Any]) -> pa.Array:
+    """JSON as it came: nothing is parsed, so nothing is rounded."""
+    import pyarrow as pa
+
+    texts = [None if value is None else bytes(value) for value in values]
+    if not column.is_list:
+        return _texts(texts)
+    from msgspec import MsgspecError, Raw
+    from msgspec.json import Decoder as JsonDecoder
+
+    decoder = JsonDecoder(list[Raw] | None)
+    try:
+        lists = [None if text is None else decoder.decode(text) for text in texts]
+    except MsgspecError as error:
+        raise _MisfitError from error
+    kind = arrow_type(column.kind, is_list=True)
+    return pa.array([None if one is None else [_text(bytes(raw)) for raw in one] for one in lists], kind)
+
+
+def _texts(values: list[bytes | None]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _text(json: bytes) -> str | None:
+    return None if json == b"null" else json.decode()
+
+
+def _references(values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    spaces = pa.array([None if one is None else one.space for one in values], pa.string())
+    ids = pa.array([None if one is None else one.externalId for one in values], pa.string())
+    return pa.StructArray.from_arrays([spaces, ids], ["space", "externalId"], mask=spaces.is_null())
+
+
+def _list_of_references(values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    flat = _references([one for each in values if each is not None for one in each])
+    ends, end = [0], 0
+    for each in values:
+        end += len(each) if each is not None else 0
+        ends.append(end)
+    mask = pa.array([each is None for each in values], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat, mask=mask)
