@@ -10,6 +10,7 @@ from airflow_provider_replicator.sandbox.cdf.http import ApiError
 from airflow_provider_replicator.sandbox.cdf.models import checks
 from airflow_provider_replicator.sandbox.cdf.models.containers import Container, parse_container, refuse_changes
 from airflow_provider_replicator.sandbox.cdf.models.definitions import Definitions, Kind, Query, Stored
+from airflow_provider_replicator.sandbox.cdf.models.filters import compile_filter
 from airflow_provider_replicator.sandbox.cdf.models.schema import DataModel, Schema, Space
 from airflow_provider_replicator.sandbox.cdf.models.state import Models
 from airflow_provider_replicator.sandbox.cdf.models.views import (
@@ -83,6 +84,7 @@ def _check_views(models: Models, before: Mapping[Any, Any], new: list[Any]) -> N
         for reference in view.definition.get("implements", ()):
             schema.the_view(view_key(reference))
         _refuse_cycles(schema, view, ())
+        compile_filter(models, view.definition.get("filter"))
 
 
 def _refuse_cycles(schema: Schema, view: StoredView, path: tuple[Any, ...]) -> None:

@@ -100,6 +100,10 @@ class View:
             if found.required
         )
 
+    def container_properties(self, container: ContainerKey) -> set[str]:
+        """The names of all properties of a container."""
+        return set(self._schema.containers[container].properties)
+
     def doc(self, *, inherited: bool = True) -> dict[str, Any]:
         """As in answers; without the properties of the views it implements if not ``inherited``."""
         names = self.definitions if inherited else self.stored.definition["properties"]
