@@ -24,7 +24,7 @@ from airflow_provider_replicator.core.retry import retry_after_seconds, verdict
 from airflow_provider_replicator.exceptions import CdfConnectionError, CdfUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Container, Mapping
 
     from airflow_provider_replicator.cdf.http.transport import HttpResponse, Transport
     from airflow_provider_replicator.exceptions import TransientError
@@ -80,6 +80,8 @@ class CdfClient:
         self.project = project
         self.settings = settings or ClientSettings()
         self.stats = RequestStats()
+        #: The header ``Date`` of the latest answer that had one: the server's clock.
+        self.server_date: str | None = None
         self.now_ms = clock
         self._transport = transport
         self._sleep = sleep
@@ -101,10 +103,15 @@ class CdfClient:
         """POST, parsed. ``payload`` is an object, or bytes that are JSON already."""
         return await self._call(HttpRequest("POST", path, self._body(payload)), self._parsed)
 
-    async def post_for_bytes(self, path: str, payload: Any, *, accept: str = "application/json") -> bytes:
-        """POST with a JSON payload (object or bytes); the answer as it came, of type ``accept``."""
+    async def post_for_bytes(
+        self, path: str, payload: Any, *, accept: str = "application/json", at_once: Container[int] = ()
+    ) -> bytes:
+        """POST with a JSON payload (object or bytes); the answer as it came, of type ``accept``.
+
+        ``at_once``: statuses that are not asked again but raised as CdfUnavailableError, because the caller will ask for less.
+        """
         request = HttpRequest("POST", path, self._body(payload), accept=accept)
-        return await self._call(request, _unparsed)
+        return await self._call(request, _unparsed, at_once)
 
     async def post_protobuf(self, path: str, body: bytes) -> None:
         """POST of a serialised protobuf message; the (empty) answer is dropped."""
@@ -153,7 +160,9 @@ class CdfClient:
         narrow = self.settings.limit(f"{api}.{kind}") or _NO_BOUND
         return Lane(narrow, time=_loop_time, sleep=self._sleep, into=wide)
 
-    async def _call(self, request: HttpRequest, read: Callable[[HttpResponse], _Answer]) -> _Answer:
+    async def _call(
+        self, request: HttpRequest, read: Callable[[HttpResponse], _Answer], at_once: Container[int] = ()
+    ) -> _Answer:
         """Ask until there is an answer, or the retries are used up."""
         lane = self._lane(request)
         retry = self.settings.retry
@@ -177,7 +186,7 @@ class CdfClient:
                     retry_after=again.retry_after,
                     connected=again.connected,
                 )
-                if wait is None:
+                if wait is None or again.status in at_once:
                     raise again.given_up(failures) from again.__cause__
                 _LOG.info("%s %s; asking again in %.1f s", _where(request), again.reason, wait)
             self.stats.retries += 1
@@ -208,6 +217,7 @@ class CdfClient:
             stats.bytes_sent += size
             lane.spend(size)
             response = await self._transport.send(request)
+            self.server_date = response.headers.get("date", self.server_date)
             size = len(response.body)
             stats.bytes_received += size
             lane.spend(size)

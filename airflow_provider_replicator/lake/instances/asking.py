@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking CDF for instances: pages of a load (query), pages of changes (sync), and the cursor "from now".
+
+A page that takes CDF too long is asked for again with half the size; it grows again as pages succeed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_replicator.exceptions import CdfRequestError, CdfUnavailableError, LakeError
+from airflow_provider_replicator.lake.instances.shapes import ROWS
+
+if TYPE_CHECKING:
+    from airflow_provider_replicator.cdf.http.client import CdfClient
+    from airflow_provider_replicator.lake.instances.decode import Decoder, Page
+    from airflow_provider_replicator.lake.instances.schema import InstanceSource
+
+_QUERY = "/models/instances/query"
+_SYNC = "/models/instances/sync"
+#: Answers that a smaller page may cure: request timeout, overload, gateway timeout.
+_TOO_MUCH = frozenset({408, 503, 504})
+#: Below this a page is not to blame.
+_SMALLEST = 50
+#: Good pages in a row before a size that shrank is raised by half.
+_GOOD_PAGES = 4
+#: The only refusals after which a cursor is worth nothing.
+_EXPIRED = re.compile(r"cursor has expired|invalid cursor provided", re.IGNORECASE)
+
+
+class CursorExpiredError(Exception):
+    """The server no longer takes the cursor, and says so."""
+
+
+class PageSize:
+    """How many instances to ask for."""
+
+    def __init__(self, most: int) -> None:
+        self.now = most
+        self._most = most
+        self._good = 0
+
+    def too_much(self) -> bool:
+        """Halve; False if that would be pointless."""
+        if self.now <= _SMALLEST:
+            return False
+        self.now = max(_SMALLEST, self.now // 2)
+        self._good = 0
+        return True
+
+    def fine(self) -> None:
+        self._good += 1
+        if self._good >= _GOOD_PAGES and self.now < self._most:
+            self.now = min(self._most, self.now + self.now // 2)
+            self._good = 0
+
+
+class Asking:
+    """Pages of one source. One at a time: the sizes are of one sequence of pages."""
+
+    def __init__(
+        self, client: CdfClient, source: InstanceSource, decoder: Decoder, *, page_size: int, load_page_size: int
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._decoder = decoder
+        self.sync_size = PageSize(page_size)
+        self.load_size = PageSize(load_page_size)
+
+    async def from_now(self) -> str:
+        """A sync cursor that yields what changes from now on."""
+        body = self._body(1, None, mode="noBackfill")
+        cursor = self._decoder.page(await self._client.post_for_bytes(_SYNC, body)).cursor
+        return self._present(cursor)
+
+    async def load_page(self, cursor: str | None) -> Page:
+        """A page of all instances; its cursor is None after the last. Raises CursorExpiredError."""
+        return await self._page(_QUERY, self.load_size, cursor)
+
+    async def changes_page(self, cursor: str) -> tuple[Page, bool]:
+        """(a page of changes, whether it was full). Raises CursorExpiredError."""
+        page = await self._page(_SYNC, self.sync_size, cursor, mode="noBackfill")
+        self._present(page.cursor)
+        return page, page.count >= self.sync_size.now
+
+    async def _page(self, path: str, size: PageSize, cursor: str | None, **more: Any) -> Page:
+        while True:
+            try:
+                body = await self._client.post_for_bytes(
+                    path, self._body(size.now, cursor, **more), at_once=_TOO_MUCH if size.now > _SMALLEST else ()
+                )
+                break
+            except CdfRequestError as error:
+                if cursor and error.status == 400 and _EXPIRED.search(error.message):
+                    raise CursorExpiredError(error.message) from error
+                raise
+            except CdfUnavailableError as error:
+                if error.status not in _TOO_MUCH or not size.too_much():
+                    raise
+        page = await asyncio.to_thread(self._decoder.page, body)
+        return page
+
+    def _body(self, limit: int, cursor: str | None, **more: Any) -> dict[str, Any]:
+        source = self._source
+        select: dict[str, Any] = {}
+        if source.view and source.properties:
+            names = [column.source_name for column in source.properties]
+            select = {"sources": [{"source": source.view.source, "properties": names}]}
+        body: dict[str, Any] = {
+            "with": {ROWS: {source.instances: {"filter": source.filter}, "limit": limit, **more}},
+            "select": {ROWS: select},
+        }
+        if cursor:
+            body["cursors"] = {ROWS: cursor}
+        return body
+
+    def _present(self, cursor: str | None) -> str:
+        if not cursor:
+            raise LakeError(f"{self._source.path}: CDF answered a sync without a cursor to go on from")
+        return cursor
+
+
+def server_time_ms(client: CdfClient) -> int:
+    """The server's clock, by the date of its latest answer, which is cut to seconds: the end of that second. Without such
+    an answer, this machine's.
+    """
+    try:
+        return int(parsedate_to_datetime(client.server_date or "").timestamp() * 1000) + 1000
+    except ValueError:
+        return client.now_ms()
