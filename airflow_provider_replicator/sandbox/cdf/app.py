@@ -7,6 +7,8 @@ import asyncio
 import itertools
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -160,12 +162,18 @@ class App:
     def _headers(self, answer: Response, length: int) -> list[tuple[bytes, bytes]]:
         number = next(self._numbers)
         headers = [
+            (b"date", _http_date(self.server.clock.now_ms() // 1000)),
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(length or len(answer.body)).encode()),
             (b"x-request-id", f"sandbox-{number:012x}".encode()),
         ]
         headers += [(name.encode(), value.encode()) for name, value in answer.headers]
         return headers
+
+
+@lru_cache(maxsize=1)
+def _http_date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
 
 
 class Exchange:
