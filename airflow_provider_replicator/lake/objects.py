@@ -6,10 +6,11 @@ A put is atomic: a reader sees the old object or the new one, never half of one.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from stat import S_ISDIR
@@ -52,6 +53,15 @@ class Objects(Protocol):
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Create; False if there already is one of other content. The answer to a put that was repeated is the same."""
+
+    def get_tagged(self, key: str) -> tuple[bytes, str] | None:
+        """The content and a tag that any other content would not have; None if there is no such object."""
+
+    def put_if_same(self, key: str, data: bytes, tag: str) -> bool:
+        """Replace what :meth:`get_tagged` saw; False if it is another object by now, or gone. Repeated: as put_if_absent."""
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Names of what is one level below ``prefix`` (which ends with a slash, or is empty) and has something in it."""
 
     def upload(self, key: str, file: Path) -> None:
         """Create or replace from a file of any size."""
@@ -107,6 +117,35 @@ class S3Objects:
                 return self.get(key) == data
         return True
 
+    def get_tagged(self, key: str) -> tuple[bytes, str] | None:
+        with lake_errors(f"read {key}"):
+            try:
+                answer = self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            except self.client.exceptions.NoSuchKey:
+                return None
+            return answer["Body"].read(), answer["ETag"]
+
+    def put_if_same(self, key: str, data: bytes, tag: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        with lake_errors(f"write {key}"):
+            try:
+                self.client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfMatch=tag)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 409, 412):
+                    raise
+                return self.get(key) == data
+        return True
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, Delimiter="/"
+        )
+        with lake_errors(f"list {prefix}"):
+            for page in pages:
+                for found in page.get("CommonPrefixes", ()):
+                    yield found["Prefix"].removeprefix(self._prefix + prefix).rstrip("/")
+
     def upload(self, key: str, file: Path) -> None:
         with lake_errors(f"write {key}"):
             self.client.upload_file(str(file), self._bucket, self._prefix + key)
@@ -151,7 +190,7 @@ def _client(lake: Lake) -> Any:
     import boto3
     from botocore.config import Config
     from botocore.credentials import DeferredRefreshableCredentials
-    from botocore.session import get_session
+    from botocore.session import Session
 
     access = lake.access
     assert access is not None
@@ -167,7 +206,8 @@ def _client(lake: Lake) -> Any:
             "expiry_time": expires.isoformat(),
         }
 
-    session = get_session()
+    # The keys are known: a profile that the environment names is for others, and perhaps not there.
+    session = Session(session_vars={"profile": (None, None, None, None)})  # type: ignore[arg-type]
     session._credentials = DeferredRefreshableCredentials(current, "lake")  # type: ignore[attr-defined]
     return boto3.session.Session(botocore_session=session, region_name=access.region).client(
         "s3",
@@ -215,6 +255,38 @@ class LocalObjects:
                 temporary.unlink()
         return True
 
+    def get_tagged(self, key: str) -> tuple[bytes, str] | None:
+        data = self.get(key)
+        return None if data is None else (data, hashlib.sha256(data).hexdigest())
+
+    def put_if_same(self, key: str, data: bytes, tag: str) -> bool:
+        with lake_errors(f"write {key}"), self._alone(key):
+            there = self.get_tagged(key)
+            if there is None or there[1] != tag:
+                return there is not None and there[0] == data
+            self.put(key, data)
+            return True
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        with lake_errors(f"list {prefix}"):
+            above = self._folder / prefix
+            if above.is_dir():
+                yield from sorted(folder.name for folder in above.iterdir() if folder.is_dir())
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """One process at a time, per folder. The lock goes with the process that has it."""
+        import fcntl
+
+        folder = (self._folder / key).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
     def upload(self, key: str, file: Path) -> None:
         with lake_errors(f"write {key}"):
             temporary = self._temporary(key)
@@ -233,7 +305,13 @@ class LocalObjects:
             return (self._folder / key).open("rb")
 
     def copy(self, source: str, target: str) -> None:
-        self.upload(target, self._folder / source)
+        with lake_errors(f"copy {source} to {target}"):
+            temporary = self._temporary(target)
+            try:
+                _same_content(self._folder / source, temporary)
+                temporary.replace(self._folder / target)
+            finally:
+                temporary.unlink(missing_ok=True)  # where both already were one file, replacing does nothing
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         above = self._folder / prefix.rpartition("/")[0]
@@ -242,10 +320,11 @@ class LocalObjects:
                 key = file.relative_to(self._folder).as_posix()
                 if not key.startswith(prefix) or file.name.startswith(".tmp-"):
                     continue
-                with suppress(FileNotFoundError):  # somebody has just removed it
+                try:
                     status = file.stat()
-                    if S_ISDIR(status.st_mode):
-                        continue
+                except FileNotFoundError:  # somebody has just removed it
+                    continue
+                if not S_ISDIR(status.st_mode):
                     yield ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -258,3 +337,13 @@ class LocalObjects:
         target = self._folder / key
         target.parent.mkdir(parents=True, exist_ok=True)
         return target.parent / f".tmp-{secrets.token_hex(8)}"
+
+
+def _same_content(source: Path, target: Path) -> None:
+    """Nobody writes into a file once it is there, so a second name for it is a copy; where there are no such names, a real one."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
