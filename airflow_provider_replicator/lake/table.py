@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OnSchemaChange = Literal["evolve", "freeze"]
 #: Reader 1, writer 2 can be read by everything. Statistics of the first 32 columns only would leave the keys out.
 _CONFIGURATION = {"delta.checkpointInterval": "100"}
+#: Rows of a row group. Readers decode a group at a time: with the library's million, publishing a snapshot takes twice the memory.
+ROWS_PER_GROUP = 1 << 17
 
 
 class Table:
@@ -179,7 +181,7 @@ def commit_properties(transaction: Transaction | None = None, *, retries: int | 
 
 
 def writer_properties(
-    *, plain: Iterable[str] = (), delta: Iterable[str] = (), rows_per_group: int | None = None
+    *, plain: Iterable[str] = (), delta: Iterable[str] = (), rows_per_group: int = ROWS_PER_GROUP
 ) -> WriterProperties:
     """How Parquet is written: zstd-1. ``plain``: columns for which a dictionary is wasted work (measurements, keys);
     ``delta``: ascending integers and timestamps, stored as differences.
