@@ -20,7 +20,7 @@ _NULL = object()
 class Property:
     """One property of a container. ``check`` turns a value that is written into the one that is stored, or raises Invalid."""
 
-    __slots__ = ("auto_increment", "check", "default", "definition", "immutable", "name", "nullable", "type")
+    __slots__ = ("auto_increment", "check", "default", "definition", "immutable", "name", "nullable", "relates", "type")
 
     def __init__(self, name: str, definition: Mapping[str, Any]) -> None:
         self.name = name
@@ -31,6 +31,7 @@ class Property:
         self.auto_increment: bool = definition["autoIncrement"]
         self.default: Any = definition.get("defaultValue")
         self.check = value_check(self.type)
+        self.relates: bool = self.type["type"] == "direct"
 
     @property
     def required(self) -> bool:
