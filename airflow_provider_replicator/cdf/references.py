@@ -24,11 +24,11 @@ LOOKUP_LIMIT = 1000
 REMEMBERED = 200_000
 
 
-async def by_ids(client: CdfClient, path: str, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The documents of those ``items`` that exist. Consistent at once, unlike lists. Any number of items."""
+async def by_ids(client: CdfClient, path: str, items: Sequence[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
+    """The documents of those ``items`` that exist. Consistent at once, unlike lists. Any number of items; ``more`` is sent along."""
     found: list[dict[str, Any]] = []
     for start in range(0, len(items), LOOKUP_LIMIT):
-        payload = {"items": items[start : start + LOOKUP_LIMIT], "ignoreUnknownIds": True}
+        payload = {"items": items[start : start + LOOKUP_LIMIT], "ignoreUnknownIds": True, **more}
         found += (await client.post_json(f"{path}/byids", payload))["items"]
     return found
 

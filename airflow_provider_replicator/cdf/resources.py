@@ -50,6 +50,7 @@ class Resource:
     can_filter_by_time: bool = True
     #: How many data sets one list filter may name; None: the type has no such filter.
     data_set_filter: int | None = 100
+    prefix_filter: bool = True
     subtree_filter: bool = False
     advanced_filter: bool = True
 

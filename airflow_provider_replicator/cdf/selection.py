@@ -44,6 +44,8 @@ class Scope:
     window: tuple[int, int] | None = None
     #: The listings do not know the subtrees: each document's path says whether it is in one.
     by_path: bool = False
+    #: The listings do not know the prefix.
+    by_prefix: bool = False
 
     def why_not(self, document: Document, how: How = "listed") -> str | None:
         """Why a document is left out; None if it is covered.
@@ -55,6 +57,8 @@ class Scope:
         if self.exclude is not None and external_id is not None and self.exclude.search(external_id):
             return "excluded"
         if self.external_ids is not None and external_id not in self.external_ids:
+            return "not_selected"
+        if self.by_prefix and not self._matches_prefix(document):
             return "not_selected"
         if self.by_path or self.max_depth is not None:
             depth = self._depth(document) if how == "listed" else 0
@@ -73,6 +77,7 @@ class Scope:
         """Whether :meth:`why_not` can leave out anything that a listing returned."""
         return (
             self.exclude is not None
+            or self.by_prefix
             or self.external_ids is not None
             or self.max_depth is not None
             or self.by_path
@@ -80,9 +85,11 @@ class Scope:
         )
 
     def _matches_filters(self, document: Document) -> bool:
-        if self.prefix is not None and not str(document.get("externalId", "")).startswith(self.prefix):
-            return False
-        return self.data_sets is None or document.get("dataSetId") in self.data_sets
+        in_data_sets = self.data_sets is None or document.get("dataSetId") in self.data_sets
+        return in_data_sets and self._matches_prefix(document)
+
+    def _matches_prefix(self, document: Document) -> bool:
+        return self.prefix is None or str(document.get("externalId", "")).startswith(self.prefix)
 
     def in_window(self, document: Document) -> bool:
         return self.window is None or self.window[0] <= document["lastUpdatedTime"] <= self.window[1]
@@ -153,6 +160,7 @@ def _scope(
         roots=frozenset(roots.values() if roots else ()),
         external_ids=frozenset(wanted) if wanted is not None and not by_name else None,
         prefix=selection.external_id_prefix,
+        by_prefix=selection.external_id_prefix is not None and not resource.prefix_filter,
         exclude=None if selection.exclude_pattern is None else re.compile(selection.exclude_pattern),
         data_sets=None if is_data_sets or data_sets is None else frozenset(data_sets.values()),
         max_depth=selection.max_depth if resource.parent else None,
@@ -186,7 +194,7 @@ def _window(options: Options) -> tuple[int, int] | None:
 
 def _listings(resource: Resource, selection: Selection, window: tuple[int, int] | None) -> tuple[Document, ...]:
     common: Document = {}
-    if selection.external_id_prefix is not None:
+    if selection.external_id_prefix is not None and resource.prefix_filter:
         common["externalIdPrefix"] = selection.external_id_prefix
     if window is not None:
         common["lastUpdatedTime"] = {"min": window[0], "max": window[1]}

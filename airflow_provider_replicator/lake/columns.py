@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 #: ``json``: any JSON value, as text. ``reference``: {space, externalId}. ``map``: text to text (metadata). ``timestamp``: UTC,
 #: microseconds.
@@ -55,20 +55,22 @@ class TableSchema:
         return TableSchema(columns=(*self.columns, *more), key=self.key, partition_by=self.partition_by)
 
 
-def column_names(properties: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
+def column_names(
+    properties: Iterable[str], known: Mapping[str, str] | None = None, *, spelled: Callable[[str], str] = str
+) -> dict[str, str]:
     """property -> column. Delta tells no ``Name`` from ``name``, so the later of two gets a number: ``name__2``.
 
-    ``known``: what an existing table calls its properties, which never changes.
+    ``known``: what an existing table calls its properties, which never changes. ``spelled``: how a property is written as a column.
     """
     names = dict(known or {})
     taken = {name.lower() for name in names.values()}
     for one in properties:
         if one in names:
             continue
-        name, number = one, 1
+        name, number = spelled(one), 1
         while name.lower() in taken:
             number += 1
-            name = f"{one}__{number}"
+            name = f"{spelled(one)}__{number}"
         names[one] = name
         taken.add(name.lower())
     return names

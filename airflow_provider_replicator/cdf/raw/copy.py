@@ -53,9 +53,10 @@ class RawRun:
 
 
 class Pages:
-    """The pages of one table in one project, from a cursor or from the start on."""
+    """The pages of one table in one project, from a cursor or from the start on. ``times``: rows say when they changed."""
 
-    def __init__(self, client: CdfClient, table: Table, params: dict[str, Any]) -> None:
+    def __init__(self, client: CdfClient, table: Table, params: dict[str, Any], *, times: bool = False) -> None:
+        self._times = times
         self._client = client
         self._table = table
         self._params = params
@@ -66,7 +67,7 @@ class Pages:
         body = await self._client.get_for_bytes(
             f"{self._table.path}/rows", params={**self._params, "limit": self._limit, "cursor": cursor or None}
         )
-        page = read_page(body)
+        page = read_page(body, times=self._times)
         if page.size > _PAGE_BYTES and len(page.rows) > 1:
             self._limit = max(1, int(_PAGE_BYTES / (2 * page.bytes_per_row)))
         return page
@@ -87,7 +88,7 @@ class TableCopy:
         self._run = run
         self._table = table
         self._new = new
-        self._pages = Pages(run.source, table, _changed_in(run.options))
+        self._pages = Pages(run.source, table, changed_in(run.options))
         self._known: KnownRows | None = None
         self._read = 0
         options = run.options
@@ -209,7 +210,7 @@ def _begin(options: RawOptions) -> int | None:
     return begin if begin >= 0 else None
 
 
-def _changed_in(options: RawOptions) -> dict[str, Any]:
+def changed_in(options: RawOptions) -> dict[str, Any]:
     """The rows of the run. A window is half-open one way round, the API's bounds are the other: ``(min, max]``."""
     if options.window is None:
         return {}

@@ -39,14 +39,15 @@ _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * (_SAFE_DIGITS + 1)
 
 
-def read_page(body: bytes) -> RowPage:
-    """An answer as a page of rows."""
+def read_page(body: bytes, *, times: bool = False) -> RowPage:
+    """An answer as a page of rows; with ``times`` each still has its ``lastUpdatedTime``, and cannot be inserted as it is."""
     import orjson
 
     answer = _exactly(body) if _LONG_NUMBER in body.translate(_DIGITS) else orjson.loads(body)
     rows = answer["items"]
-    for row in rows:
-        row.pop("lastUpdatedTime", None)
+    if not times:
+        for row in rows:
+            row.pop("lastUpdatedTime", None)
     return RowPage(rows, answer.get("nextCursor") or None, len(body))
 
 

@@ -68,6 +68,14 @@ async def prepare(source: CdfClient, target: CdfClient, options: RawOptions) -> 
     return Tables(sorted(Table(name, table) for name in needed for table in tables[name]), new)
 
 
+async def selected_tables(source: CdfClient, options: RawOptions) -> list[Table]:
+    """The tables of the source that a run covers, in order."""
+    _check(options)
+    wanted = [name for name in await _databases(source) if _matches(name, options.databases)]
+    found = await all_of(_selected_tables(source, name, options) for name in wanted)
+    return sorted(Table(name, table) for name, tables in zip(wanted, found, strict=True) for table in tables)
+
+
 def _check(options: RawOptions) -> None:
     selection = options.selection
     for name in ("external_ids", "external_id_prefix", "data_set_external_ids", "asset_subtree_external_ids"):

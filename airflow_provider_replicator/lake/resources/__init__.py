@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Assets, events and the other classic resource types, and raw rows, in Delta tables."""
