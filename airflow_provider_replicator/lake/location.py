@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.lake.objects import Objects
 
-#: Seconds that S3 may take to connect, and between two bytes.
-CONNECT_TIMEOUT = 10
-READ_TIMEOUT = 60
-
 
 def path_part(name: str) -> str:
     """Any name (of a space, a view, a raw table …) as one part of a path below the root: no slash, and never ``.`` or ``..``.
@@ -28,6 +25,14 @@ def path_part(name: str) -> str:
     """
     part = quote(name, safe="-_.").replace("~", "%7E").replace("%", "!")
     return part.replace(".", "!2E") if not part.strip(".") else part
+
+
+#: The library reads what is not said here from the environment, which may be meant for somebody else's keys or server.
+_AGAINST_THE_ENVIRONMENT = {
+    "AWS_CONDITIONAL_PUT": "etag",
+    "AWS_SKIP_SIGNATURE": "false",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,16 @@ class S3Access:
     """How S3 is reached. ``keys`` is asked each time a table is opened, so that credentials that expire are always fresh.
 
     ``region`` must be the bucket's. ``endpoint_url``: another S3 than Amazon's; http only where the connection allowed it.
+    ``connect_timeout`` and ``read_timeout``: seconds until it connects, and between two bytes. ``attempts``: how often boto3 sends
+    one request in all (5xx, resets, silence), with back-off; deltalake and Polars have rules of their own (10 times in 3 minutes).
     """
 
     region: str
     keys: Callable[[], Keys] = field(repr=False)
     endpoint_url: str | None = None
+    connect_timeout: float = 10
+    read_timeout: float = 60
+    attempts: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +99,15 @@ class Lake:
             "AWS_ACCESS_KEY_ID": keys.access_key,
             "AWS_SECRET_ACCESS_KEY": keys.secret_key,
             "AWS_REGION": self.access.region,
-            "connect_timeout": f"{CONNECT_TIMEOUT}s",
-            "timeout": f"{READ_TIMEOUT}s",
+            "connect_timeout": f"{self.access.connect_timeout}s",
+            # It knows no limit of silence, only one of the whole request: enough for a large part of a file on a slow line.
+            "timeout": f"{3 * self.access.read_timeout}s",
+            **_AGAINST_THE_ENVIRONMENT,
         }
-        if keys.session_token:
-            options["AWS_SESSION_TOKEN"] = keys.session_token
+        if keys.session_token or "AWS_SESSION_TOKEN" in os.environ:
+            options["AWS_SESSION_TOKEN"] = keys.session_token or ""
         if self.access.endpoint_url:
-            options["AWS_ENDPOINT_URL"] = self.access.endpoint_url
+            options["AWS_ENDPOINT_URL"] = options["AWS_ENDPOINT_URL_S3"] = self.access.endpoint_url
             options["AWS_ALLOW_HTTP"] = str(self.access.endpoint_url.startswith("http://")).lower()
         return options
 

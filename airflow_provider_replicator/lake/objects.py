@@ -12,12 +12,11 @@ import secrets
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.location import CONNECT_TIMEOUT, READ_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 _DELETE_BATCH = 1000
 #: Parts of one upload at a time, 8 MB each in memory.
 _PARTS_IN_FLIGHT = 4
-#: How often one request is sent in all, by botocore's own rules (503, timeouts, resets), with back-off.
-_ATTEMPTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +194,8 @@ def _client(lake: Lake) -> Any:
 
     def current() -> dict[str, Any]:
         keys = access.keys()
-        # Asked again every quarter of an hour: the source of the keys knows when they really expire.
-        expires = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 30 * 60, UTC)
+        # botocore asks again a quarter of an hour before this: the source of the keys knows when they really expire.
+        expires = datetime.now(UTC) + timedelta(minutes=20)
         return {
             "access_key": keys.access_key,
             "secret_key": keys.secret_key,
@@ -213,9 +210,9 @@ def _client(lake: Lake) -> Any:
         "s3",
         endpoint_url=access.endpoint_url,
         config=Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            connect_timeout=access.connect_timeout,
+            read_timeout=access.read_timeout,
+            retries={"mode": "standard", "total_max_attempts": access.attempts},
             # Other S3 servers than Amazon's know neither trailing checksums nor virtual hosts.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -8,14 +8,20 @@ inside calls, in the process that does the work.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_provider_replicator.exceptions import SchemaChangedError
+from airflow_provider_replicator.exceptions import (
+    LakeConflictError,
+    LakeUnavailableError,
+    ReplicatorError,
+    SchemaChangedError,
+)
 from airflow_provider_replicator.lake.columns import PROPERTY
 from airflow_provider_replicator.lake.errors import lake_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
@@ -77,7 +83,7 @@ class Table:
         """Add rows. ``data`` is streamed: a reader of many batches makes files of about 100 MB and one commit."""
         from deltalake import write_deltalake
 
-        with lake_errors(f"append to {self.path}"):
+        with self.committing(handle, f"append to {self.path}", transaction):
             write_deltalake(
                 handle,
                 data,
@@ -99,7 +105,7 @@ class Table:
         """Replace the rows that ``predicate`` names, or all, by ``data``, all of which must fit the predicate."""
         from deltalake import write_deltalake
 
-        with lake_errors(f"replace rows of {self.path}"):
+        with self.committing(handle, f"replace rows of {self.path}", transaction):
             write_deltalake(
                 handle,
                 data,
@@ -109,6 +115,30 @@ class Table:
                 writer_properties=writer_properties(**writer),
                 commit_properties=commit_properties(transaction),
             )
+
+    @contextmanager
+    def committing(self, handle: DeltaTable, what: str, transaction: Transaction | None = None) -> Iterator[None]:
+        """Around one commit through ``handle``. Where its answer got lost, it is looked up whether ``transaction`` is in the table.
+
+        The library sends such a commit again, finds it there, and takes its own for somebody else's ("concurrent transaction"). The
+        numbers of :mod:`.stream` are used once, so one that is there is ours: the commit is done, and ``handle`` is brought up to it.
+        """
+        try:
+            with lake_errors(what):
+                yield
+        except (LakeConflictError, LakeUnavailableError):
+            if transaction is None or not self._has(transaction):
+                raise
+            with lake_errors(what):
+                handle.update_incremental()
+
+    def _has(self, transaction: Transaction) -> bool:
+        """Whether it is the last one of its kind; False also where nobody answers, so that the error before is raised."""
+        try:
+            newest = self.open()
+        except ReplicatorError:
+            return False
+        return newest is not None and newest.transaction_version(transaction.app_id) == transaction.version
 
     def properties(self, handle: DeltaTable) -> dict[str, str]:
         """property at the source -> column, as the table remembers it."""

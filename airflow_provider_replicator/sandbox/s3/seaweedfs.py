@@ -20,8 +20,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 HOST = "127.0.0.1"
-#: Seconds that it gets to stop by itself. It takes half a minute over it, for which nobody waits: what it has answered is on disk.
-_STOP_SECONDS = 2
 #: Its parts talk to each other through these, wherever its folder is.
 _SOCKETS = "/tmp/seaweedfs-{part}-grpc-{port}.sock"  # noqa: S108
 _PR_SET_PDEATHSIG = 1
@@ -79,14 +77,14 @@ class SeaweedFS:
         """The end of what it said."""
         return (self.folder / "weed.log").read_text(errors="replace")[-2000:]
 
-    def stop(self) -> None:
-        """End it and wait for that. Calling it twice is harmless."""
+    def stop(self, seconds: float) -> None:
+        """End it and wait for that; it gets so many seconds to do so by itself. Calling it twice is harmless."""
         process, self._process = self._process, None
         if process is None:
             return
         process.terminate()
         try:
-            process.wait(_STOP_SECONDS)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

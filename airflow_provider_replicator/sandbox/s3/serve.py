@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds until a server that does not get ready is given up.
 _START_SECONDS = 60
+#: Seconds that it gets to stop by itself, where its folder is kept. It would take half a minute; what it has answered is on disk.
+_STOP_SECONDS = 2
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
                 time.sleep(0.5)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            server.stop()
+            server.stop(0 if options.data is None else _STOP_SECONDS)
     print("the server ended by itself", file=sys.stderr)
     return 1
 
