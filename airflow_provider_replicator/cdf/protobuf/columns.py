@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.cdf.protobuf.points import parse, timestamp_size, uniform_rows, uniform_timestamps
+from airflow_provider_replicator.cdf.protobuf.points import parse
 from airflow_provider_replicator.cdf.protobuf.wire import write_varint
 
 if TYPE_CHECKING:
@@ -36,21 +36,45 @@ class Points:
 
 def decode(payload: Buffer, kind: Kind) -> Points:
     """The points of a payload. Raises ValueError if it is not one."""
-    rows = uniform_rows(payload) if kind == "numeric" else None
-    return (None if rows is None else _decode_uniform(rows)) or _decode_any(payload, kind)
+    return (_decode_uniform(payload) if kind == "numeric" else None) or _decode_any(payload, kind)
 
 
-def _decode_uniform(rows: Rows) -> Points | None:
+def _decode_uniform(payload: Buffer) -> Points | None:
+    """Records that all are tag, length, timestamp of one width (7 bytes at most: 1970 to 19807) and value; else None.
+
+    Each record is looked at as two words of eight bytes, at any alignment: its head, and its timestamp with the tag behind it.
+    """
     import numpy as np
 
-    size = timestamp_size(rows)
-    if size is None or rows.shape[1] != 3 + size + _VALUE or not (rows[:, 3 + size] == 0x11).all():
+    size = len(payload)
+    if size < 3 + 1 + _VALUE or payload[1] > 1 + 7 + _VALUE or size % (2 + payload[1]):
         return None
-    stamps = uniform_timestamps(rows)
-    if stamps is None:
+    width = 2 + payload[1]
+    stamp_bytes = width - 3 - _VALUE
+    if stamp_bytes < 1:
         return None
-    values = np.ascontiguousarray(rows[:, 4 + size :]).view("<f8").reshape(-1)
-    return Points(stamps, values, np.zeros(len(rows), np.int64), np.zeros(len(rows), bool))
+    heads = _every(payload, 0, width, "<u8") & np.uint64(0xFFFFFF)
+    if not (heads == np.uint64(0x08 << 16 | (width - 2) << 8 | 0x0A)).all():
+        return None
+    words = _every(payload, 3, width, "<u8").copy()
+    goes_on = sum(0x80 << 8 * at for at in range(stamp_bytes - 1))
+    looked_at = np.uint64(goes_on | 0x80 << 8 * (stamp_bytes - 1) | 0xFF << 8 * stamp_bytes)
+    if not ((words & looked_at) == np.uint64(goes_on | 0x11 << 8 * stamp_bytes)).all():
+        return None
+    stamps = words & np.uint64(0x7F)
+    for at in range(1, stamp_bytes):
+        words >>= np.uint64(1)  # a byte holds seven bits of the number
+        stamps |= words & np.uint64(0x7F << 7 * at)
+    count = len(words)
+    values = _every(payload, 4 + stamp_bytes, width, "<f8").astype(np.float64)
+    return Points(stamps.view(np.int64), values, np.zeros(count, np.int64), np.zeros(count, bool))
+
+
+def _every(payload: Buffer, offset: int, width: int, kind: str) -> npt.NDArray[Any]:
+    """What is at ``offset`` of each record, without copying."""
+    import numpy as np
+
+    return np.ndarray((len(payload) // width,), kind, buffer=payload, offset=offset, strides=(width,))
 
 
 def _decode_any(payload: Buffer, kind: Kind) -> Points:
