@@ -100,8 +100,7 @@ class Asking:
             except CdfUnavailableError as error:
                 if error.status not in _TOO_MUCH or not size.too_much():
                     raise
-        page = await asyncio.to_thread(self._decoder.page, body)
-        return page
+        return await asyncio.to_thread(self._decoder.page, body)
 
     def _body(self, limit: int, cursor: str | None, **more: Any) -> dict[str, Any]:
         source = self._source

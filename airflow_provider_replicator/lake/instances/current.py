@@ -16,9 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_replicator.exceptions import LakeError
+from airflow_provider_replicator.exceptions import LakeError, LakeUnavailableError
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.instances.schema import BATCH, DELETED, KEY, ORDER
+from airflow_provider_replicator.lake.instances.schema import BATCH, DELETED, KEY, ORDER, beside
 from airflow_provider_replicator.lake.instances.state import changes_state, current_state
 from airflow_provider_replicator.lake.table import Table
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import polars as pl
     from deltalake import DeltaTable
 
+    from airflow_provider_replicator.lake.instances.state import ChangesState
     from airflow_provider_replicator.lake.location import Lake
+    from airflow_provider_replicator.lake.stream import Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,37 +40,45 @@ class Pinned:
     changes_version: int | None = None
     merged: int = 0
 
-    @property
-    def changes_path(self) -> str:
-        return f"{self.table_path}_changes"
-
 
 def is_instances_table(table_path: str) -> bool:
-    """Whether a path below the root is a current-state table of instances, whose changes may wait beside it."""
-    return table_path.startswith("instances/") and not table_path.endswith("_changes")
+    """Whether a path below the root is that of a current-state table of instances, whose changes may wait beside it."""
+    parts = table_path.split("/")
+    if parts[0] != "instances":
+        return False
+    return (len(parts) == 3 and parts[1] == "_edges") or (len(parts) == 5 and parts[4] in ("nodes", "edges"))
 
 
 def pin(lake: Lake, table_path: str) -> Pinned:
-    """The newest versions. Raises LakeError if there is no table, or its first load has not come to its end.
+    """The newest versions. Raises LakeError if there is no table, and LakeUnavailableError while a load has not come to its end.
 
     The changes are opened first: whatever is removed from them was merged before, so a table that is opened later has it.
     """
-    changes = Table(lake, f"{table_path}_changes")
+    changes = Table(lake, beside(table_path, "changes"))
     changes_handle = changes.open()
     table = Table(lake, table_path)
     handle = table.open()
     if handle is None:
         raise LakeError(f"{table_path}: there is no such table; run the task that replicates it first")
-    found = current_state(table, handle)
-    if found is None or found[0].phase == "load":
-        raise LakeError(f"{table_path}: the first load has not come to its end; run the task that replicates it again")
-    merged = found[0].merged
-    waiting = None
-    if changes_handle is not None:
-        written = changes_state(changes, changes_handle)
-        if written is not None and written[1].batch > merged:
-            waiting = changes_handle.version()
-    return Pinned(table_path=table_path, version=handle.version(), changes_version=waiting, merged=merged)
+    current = current_state(table, handle)
+    written = None if changes_handle is None else changes_state(changes, changes_handle)
+    if current is None or current[0].phase == "load" or not _settled(current[0].generation, written):
+        raise LakeUnavailableError(f"{table_path} is being loaded: run the task that replicates it to its end")
+    merged = current[0].merged
+    waiting = changes_handle is not None and written is not None and written[1].batch > merged
+    return Pinned(
+        table_path=table_path,
+        version=handle.version(),
+        changes_version=changes_handle.version() if changes_handle is not None and waiting else None,
+        merged=merged,
+    )
+
+
+def _settled(generation: int, written: tuple[ChangesState, Position] | None) -> bool:
+    """Whether table and changes are the source at one moment. Changes of a later generation: a resync is about to replace a table
+    that is still whole.
+    """
+    return written is not None and (written[0].generation > generation or written[0].settled)
 
 
 def current_frame(lake: Lake, table: Pinned | str) -> pl.LazyFrame:
@@ -86,9 +96,9 @@ def current_frame(lake: Lake, table: Pinned | str) -> pl.LazyFrame:
         frame = pl.scan_delta(handle)
         if pinned.changes_version is None:
             return frame
-        changes = Table(lake, pinned.changes_path).open(pinned.changes_version)
+        changes = Table(lake, beside(pinned.table_path, "changes")).open(pinned.changes_version)
         if changes is None:
-            raise LakeError(f"{pinned.changes_path}: version {pinned.changes_version} is gone")
+            raise LakeError(f"{pinned.table_path}: version {pinned.changes_version} of its changes is gone")
         return with_changes(frame, net_changes(changes, after=pinned.merged))
 
 

@@ -41,6 +41,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.columns["_space"])
 
+    @property
+    def nbytes(self) -> int:
+        """Of memory."""
+        return sum(int(array.nbytes) for array in self.columns.values())
+
 
 @dataclass(slots=True, kw_only=True)
 class Page:

@@ -24,6 +24,7 @@ BATCH = "_batch"
 ORDER = "_order"
 #: Values that did not fit their columns, as a JSON object by property.
 RESCUED = "_rescued"
+_ALL_EDGES = "instances/_edges/"
 
 _KINDS: dict[str, Kind] = {
     "text": "text",
@@ -94,10 +95,6 @@ class InstanceSource:
     own_filter: dict[str, Any] | None = field(default=None, hash=False)
 
     @property
-    def changes_path(self) -> str:
-        return f"{self.path}_changes"
-
-    @property
     def question(self) -> str:
         """Identifies what is asked; a cursor is worth nothing for another question."""
         return query_hash(
@@ -139,9 +136,18 @@ def table_path(view: ViewRef, instances: Instances) -> str:
     return f"instances/{path_part(view.space)}/{path_part(view.external_id)}/{path_part(view.version)}/{instances}"
 
 
+def beside(path: str, what: Literal["changes", "resync"]) -> str:
+    """Where the table is that belongs to the current-state table at ``path``: ``…/nodes`` has ``…/nodes_changes``. No space's name
+    begins with an underscore, so what belongs to all edges of a space takes nobody's place either.
+    """
+    if path.startswith(_ALL_EDGES):
+        return f"{_ALL_EDGES.rstrip('/')}_{what}/{path.removeprefix(_ALL_EDGES)}"
+    return f"{path}_{what}"
+
+
 def edges_path(space: str) -> str:
     """Where the table of all edges of a space is."""
-    return f"instances/_edges/{path_part(space)}"
+    return f"{_ALL_EDGES}{path_part(space)}"
 
 
 def current_schema(

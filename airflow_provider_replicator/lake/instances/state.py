@@ -50,11 +50,13 @@ class CurrentState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesState:
     """``cursor``: where the sync goes on. ``rows``: written to the table so far, since it was made. ``since_ms``: when the oldest
-    change that was not merged at that time was written; 0: there was none.
+    change that was not merged at that time was written; 0: there was none. ``settled``: all changes of the time of the load have been
+    read, so that table and changes together are the source at one moment.
     """
 
     generation: int
     cursor: str
+    settled: bool = False
     rows: int = 0
     since_ms: int = 0
 

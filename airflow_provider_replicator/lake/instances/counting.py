@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one source's part of a run did, for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_replicator.core.dead_letters import DeadLetters
+    from airflow_provider_replicator.core.progress import Progress
+    from airflow_provider_replicator.core.report import Report
+    from airflow_provider_replicator.lake.instances.decode import Rows
+    from airflow_provider_replicator.lake.instances.schema import InstanceSource
+
+
+@dataclass(slots=True)
+class Counts:
+    """``did``: what happened besides following the changes (``load``, ``resync: why``, ``merge``), in order."""
+
+    source: InstanceSource
+    report: Report
+    letters: DeadLetters
+    progress: Progress | None = None
+    written: int = 0
+    deleted: int = 0
+    did: list[str] = field(default_factory=list)
+
+    def page(self, rows: Rows) -> None:
+        """A page was read."""
+        self.report.read += rows.read
+        for misfit in rows.misfits:
+            self.letters.add(self.source.path, misfit.key, misfit.document, misfit.reason)
+        if self.progress is not None:
+            self.progress.update(self.report, what=self.source.path)
+
+    def wrote(self, rows: int, deleted: int = 0) -> None:
+        """A batch is committed: so many rows, so many of them tombstones."""
+        self.written += rows - deleted
+        self.deleted += deleted
+        self.report.written += rows - deleted
+        self.report.deleted += deleted
+
+    def as_table(self, version: int) -> dict[str, Any]:
+        """The entry of the report's ``tables``."""
+        entry = {"table": self.source.path, "written": self.written, "deleted": self.deleted, "version": version}
+        return entry | ({"did": self.did} if self.did else {})

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of one source, opened: the current one and that of changes. Every method that writes makes one commit, with the state
+that belongs to it. Blocking: for threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_replicator.exceptions import LakeConflictError
+from airflow_provider_replicator.lake.errors import lake_errors
+from airflow_provider_replicator.lake.instances.batches import changes_batch, empty
+from airflow_provider_replicator.lake.instances.merging import merge
+from airflow_provider_replicator.lake.instances.schema import (
+    BATCH,
+    beside,
+    changes_schema,
+    current_schema,
+    system_columns,
+)
+from airflow_provider_replicator.lake.instances.state import (
+    ChangesState,
+    CurrentState,
+    changes_state,
+    changes_stream,
+    current_state,
+    current_stream,
+)
+from airflow_provider_replicator.lake.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    from airflow_provider_replicator.lake.columns import Column, TableSchema
+    from airflow_provider_replicator.lake.instances.decode import Rows
+    from airflow_provider_replicator.lake.instances.options import InstancesOptions
+    from airflow_provider_replicator.lake.instances.schema import InstanceSource
+    from airflow_provider_replicator.lake.location import Lake
+
+_LOG = logging.getLogger(__name__)
+_HOUR_MS = 3_600_000
+#: How often a merge is tried that maintenance (a compaction, say) got in the way of.
+_TRIES = 4
+
+
+class CurrentTable:
+    """A table that a load goes to: the current-state table, or the one beside it that a resync fills."""
+
+    def __init__(self, table: Table, schema: TableSchema, question: str, *, on_change: Any = "evolve") -> None:
+        self.table = table
+        self.schema = schema
+        self.question = question
+        self.stream = current_stream(table)
+        self.handle: DeltaTable = table.prepare(schema, on_change=on_change)
+        self.reread()
+
+    def reread(self) -> None:
+        """The state at the version of the handle."""
+        found = current_state(self.table, self.handle)
+        self.state = None if found is None else found[0]
+        self.asked = None if found is None else found[1].query
+
+    def append(self, batches: Sequence[pa.RecordBatch], state: CurrentState) -> None:
+        """Rows of a load, and where it goes on."""
+        import pyarrow as pa
+
+        transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
+        data = pa.Table.from_batches(batches) if batches else empty(self.schema)
+        self.table.append(self.handle, data, transaction=transaction, plain=("_externalId",))
+        self.state, self.asked = state, self.question
+
+    def replace(self, data: Any, state: CurrentState) -> None:
+        """Everything by ``data`` (None: by nothing)."""
+        transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
+        self.table.replace(
+            self.handle, empty(self.schema) if data is None else data, transaction=transaction, plain=("_externalId",)
+        )
+        self.state, self.asked = state, self.question
+
+
+class SourceTables:
+    """What a run holds of one source. ``properties`` are the view's, named as in the table."""
+
+    def __init__(self, lake: Lake, source: InstanceSource, options: InstancesOptions) -> None:
+        self.lake = lake
+        self.source = source
+        self._options = options
+        table = Table(lake, source.path)
+        there = table.open()
+        known = {} if there is None else table.properties(there)
+        self.schema = current_schema(source, known=known, rescue=options.on_misfit == "rescue")
+        self.changes_schema = changes_schema(self.schema)
+        self.changes = Table(lake, beside(source.path, "changes"))
+        self.changes_stream = changes_stream(self.changes)
+        # First the changes: a column of the current table is always one of theirs.
+        self.changes_handle = self.changes.prepare(self.changes_schema, on_change=options.on_schema_change)
+        self.current = CurrentTable(table, self.schema, source.question, on_change=options.on_schema_change)
+        self.reread_changes()
+
+    @property
+    def properties(self) -> tuple[Column, ...]:
+        first = len(system_columns(self.source.instances))
+        return self.schema.columns[first : first + len(self.source.properties)]
+
+    def reread_changes(self) -> None:
+        found = changes_state(self.changes, self.changes_handle)
+        self.changes_state = None if found is None else found[0]
+        self.batch = 0 if found is None else found[1].batch
+        self.saved_ms = 0 if found is None else found[1].saved_ms
+
+    # -- changes
+
+    def append_changes(self, pages: Sequence[Rows], state: ChangesState) -> tuple[int, int]:
+        """A batch, its rows perhaps none, and where the sync goes on; (rows, tombstones among them)."""
+        data = changes_batch(self.changes_schema, pages, number=self.batch + 1, every_version=self._options.history)
+        rows = len(data)
+        since = state.since_ms if self.pending_rows else 0
+        state = state.with_(rows=state.rows + rows, since_ms=since or (_now_ms() if rows else 0))
+        transaction = self.changes_stream.advance(self.changes_handle, state.as_json(), query=self.source.question)
+        self.changes.append(self.changes_handle, data, transaction=transaction)
+        self.changes_state = state
+        self.batch += 1
+        return rows, rows - data.column("_deletedTime").null_count
+
+    @property
+    def pending_rows(self) -> int:
+        """Rows of the changes table that are not merged."""
+        if self.changes_state is None or self.current.state is None:
+            return 0
+        return self.changes_state.rows - self.current.state.merged_rows
+
+    def merge_if_due(self, *, caught_up: bool) -> bool:
+        """Merge the pending changes if the options say so."""
+        current, changes = self.current.state, self.changes_state
+        if current is None or changes is None:
+            return False
+        hours = (_now_ms() - changes.since_ms) / _HOUR_MS if changes.since_ms else 0.0
+        due = self._options.merge_when.due(
+            table_rows=self.current.handle.count(),
+            rows=self.pending_rows,
+            batches=self.batch - current.merged,
+            hours=hours,
+        )
+        if due:
+            self._merge(current, changes, caught_up=caught_up)
+        return due
+
+    def _merge(self, current: CurrentState, changes: ChangesState, *, caught_up: bool) -> None:
+        state = current.with_(merged=self.batch, merged_rows=changes.rows, doubles=current.doubles and not caught_up)
+        for attempt in range(1, _TRIES + 1):
+            transaction = self.current.stream.advance(self.current.handle, state.as_json(), query=self.current.question)
+            try:
+                merge(
+                    self.current.table,
+                    self.current.handle,
+                    self.schema,
+                    self.changes_handle,
+                    after=current.merged,
+                    until=self.batch,
+                    doubles=current.doubles,
+                    transaction=transaction,
+                )
+                break
+            except LakeConflictError:
+                self.current.handle.update_incremental()
+                self.current.reread()
+                # Somebody else's merge: theirs counts. Otherwise only files were moved around.
+                if attempt == _TRIES or self.current.state != current:
+                    raise
+        self.current.state = state
+
+    def clean(self) -> None:
+        """Remove merged changes (unless history is kept) and old cursors. Harmless at any time, and left for the next run when
+        somebody else is writing.
+        """
+        state = self.current.state
+        if state is not None and not self._options.history and self._holds_merged(state.merged):
+            try:
+                with lake_errors(f"remove merged changes from {self.changes.path}"):
+                    self.changes_handle.delete(f"{BATCH} <= {state.merged}")
+            except LakeConflictError as error:
+                _LOG.info("%s; the next run does it", error)
+        self.changes_stream.tidy(self.changes_handle)
+        self.current.stream.tidy(self.current.handle)
+
+    def _holds_merged(self, merged: int) -> bool:
+        """Whether any file of changes has rows that are merged, by the files' statistics."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        files = pa.table(self.changes_handle.get_add_actions(flatten=True))
+        if not len(files):
+            return False
+        name = f"min.{BATCH}"
+        if name not in files.column_names:
+            return True
+        least = pc.min(files.column(name)).as_py()
+        return least is None or least <= merged
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
