@@ -35,8 +35,14 @@ class Draft:
     relations: list[tuple[Reference, ContainerKey | None]] = field(default_factory=list)
 
 
-#: (container, property, check, its definition)
-Entry = tuple[ContainerKey, str, Check, Property]
+#: (which of the target's containers, property, type whose values need no check, check, definition if it asks for more)
+Entry = tuple[int, str, type | None, Check, Property | None]
+_UNCHECKED: Mapping[str, type] = {"float64": float, "boolean": bool}
+
+
+def _entry(number: int, found: Property) -> Entry:
+    unchecked = None if found.is_list else _UNCHECKED.get(found.type["type"])
+    return number, found.name, unchecked, found.check, found if found.relates or not found.nullable else None
 
 
 class Target:
@@ -61,7 +67,8 @@ class DraftReader:
     def __init__(self, schema: Schema) -> None:
         self.revision = schema.revision
         self._schema = schema
-        self._targets: dict[tuple[str, ...], Target] = {}
+        self._targets: dict[tuple[Any, ...], Target] = {}
+        self._spaces: set[str] = set()
 
     def read(self, item: Any, path: str) -> Draft:
         """Raises 400."""
@@ -69,7 +76,7 @@ class DraftReader:
             raise ApiError(400, f"{path}: expected an object")
         kind = checks.one_of(item, "instanceType", ("node", "edge"))
         draft = Draft(
-            key=(kind, checks.identifier(item, "space", checks.SPACE), checks.instance_id(item)),
+            key=(kind, self._space(item), checks.instance_id(item)),
             existing_version=checks.integer(item, "existingVersion", 0, MAX_VERSION),
             type=_reference(item, "type", path, required=kind == "edge"),
             start=_reference(item, "startNode", path, required=True) if kind == "edge" else None,
@@ -81,55 +88,59 @@ class DraftReader:
                 self._read_source(draft, source, f"{path}.sources[{number}]")
         return draft
 
+    def _space(self, item: checks.Item) -> str:
+        space = item.get("space")
+        if type(space) is str and space in self._spaces:
+            return space
+        space = checks.identifier(item, "space", checks.SPACE)
+        self._spaces.add(space)
+        return space
+
     def _read_source(self, draft: Draft, source: Any, path: str) -> None:
         if type(source) is not dict:
             raise ApiError(400, f"{path}: expected an object")
         target = self._target(source.get("source"), f"{path}.source")
         target.check_use(draft.key[0])
-        writes = draft.writes
-        for container in target.containers:
-            writes.setdefault(container.key, {})
+        writes = [draft.writes.setdefault(container.key, {}) for container in target.containers]
         properties = checks.an_object(source.get("properties"), f"{path}.properties")
         entries = target.entries
         name = ""
         try:
             for name, value in properties.items():
-                container_key, inner, check, definition = entries[name]
-                if value is None:
-                    writes[container_key][inner] = None
-                    _check_nullable(definition)
-                    continue
-                stored = writes[container_key][inner] = check(value)
-                if definition.relates:
-                    _relate(draft, stored, definition)
+                number, inner, unchecked, check, definition = entries[name]
+                if value is not None and type(value) is not unchecked:
+                    value = check(value)
+                writes[number][inner] = value
+                if definition is not None:
+                    _look_closer(draft, value, definition)
         except KeyError:
             raise ApiError(400, f"{path}: unknown property '{name}' in {target.name}") from None
         except Invalid as error:
             raise ApiError(400, f"{path}: property '{name}' of {target.name}: {error}") from error
 
     def _target(self, value: Any, path: str) -> Target:
-        if type(value) is dict:
-            # Already checked with these very words.
-            known = self._targets.get(_raw_key(value))
-            if known is not None:
-                return known
+        try:  # already checked with these very words?
+            return self._targets[_raw_key(value)]
+        except (KeyError, TypeError, AttributeError):
+            pass
         reference = checks.source_reference(value, path)
         target = self._view(reference) if reference["type"] == "view" else self._container(reference)
         return self._targets.setdefault(_raw_key(reference), target)
 
     def _view(self, reference: Mapping[str, str]) -> Target:
         view = self._schema.the_view(view_key(reference))
-        entries = {name: (key, found.name, found.check, found) for name, (key, found) in view.mapped.items()}
+        numbers = {key: number for number, key in enumerate(view.containers)}
+        entries = {name: _entry(numbers[key], found) for name, (key, found) in view.mapped.items()}
         return Target("view", view.key, (self._schema.containers[key] for key in view.containers), entries)
 
     def _container(self, reference: Mapping[str, str]) -> Target:
         container = self._schema.the_container((reference["space"], reference["externalId"]))
-        entries = {name: (container.key, name, found.check, found) for name, found in container.properties.items()}
+        entries = {name: _entry(0, found) for name, found in container.properties.items()}
         return Target("container", container.key, [container], entries)
 
 
-def _raw_key(value: Mapping[str, Any]) -> tuple[str, ...]:
-    return str(value.get("type")), str(value.get("space")), str(value.get("externalId")), str(value.get("version"))
+def _raw_key(value: Any) -> tuple[Any, ...]:
+    return value["type"], value["space"], value["externalId"], value.get("version")
 
 
 def _reference(item: Mapping[str, Any], name: str, path: str, *, required: bool) -> Reference | None:
@@ -139,13 +150,13 @@ def _reference(item: Mapping[str, Any], name: str, path: str, *, required: bool)
     return checks.node_reference(value, f"{path}.{name}")
 
 
-def _check_nullable(definition: Property) -> None:
-    if not definition.nullable:
-        raise Invalid("cannot be null")
-
-
-def _relate(draft: Draft, value: Any, definition: Property) -> None:
-    required = definition.type.get("container")
-    container = (required["space"], required["externalId"]) if required else None
-    for one in value if isinstance(value, list) else [value]:
-        draft.relations.append(((one["space"], one["externalId"]), container))
+def _look_closer(draft: Draft, value: Any, definition: Property) -> None:
+    if value is None:
+        if not definition.nullable:
+            raise Invalid("cannot be null")
+        return
+    if definition.relates:
+        required = definition.type.get("container")
+        container = (required["space"], required["externalId"]) if required else None
+        for one in value if isinstance(value, list) else [value]:
+            draft.relations.append(((one["space"], one["externalId"]), container))

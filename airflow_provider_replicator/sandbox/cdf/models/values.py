@@ -26,6 +26,9 @@ REFERENCES = frozenset({"timeseries", "file", "sequence"})
 _ENUM_VALUE = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,127}")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+#: as they are stored, on days that every month has: nothing needs to be parsed
+_PLAIN_DATE = re.compile(r"(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])")
+_PLAIN_TIMESTAMP = re.compile(_PLAIN_DATE.pattern + r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}\+00:00")
 _FLOAT32_MAX = 3.4028234663852886e38
 
 # -- definitions -----------------------------------------------------------------------------------------------------
@@ -184,12 +187,12 @@ def _timestamp(value: Any) -> Any:
     """``YYYY-MM-DDTHH:MM:SS.mmm+00:00``: UTC, milliseconds, so that text order is time order."""
     if type(value) is not str:
         raise expected("a timestamp", value)
+    if _PLAIN_TIMESTAMP.fullmatch(value):
+        return value
     if not _TIMESTAMP.fullmatch(value):
         raise Invalid("expected a timestamp YYYY-MM-DDTHH:MM:SS[.millis][Z|time zone]")
     try:
         parsed = datetime.fromisoformat(value)
-        if len(value) == 29 and value.endswith("+00:00"):
-            return value
         moment = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Invalid(f"is no timestamp: {error}") from error
@@ -199,6 +202,8 @@ def _timestamp(value: Any) -> Any:
 def _date(value: Any) -> Any:
     if type(value) is not str:
         raise expected("a date", value)
+    if _PLAIN_DATE.fullmatch(value):
+        return value
     try:
         if _DATE.fullmatch(value):
             date.fromisoformat(value)
