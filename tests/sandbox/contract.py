@@ -78,6 +78,9 @@ def _relax(node: dict[str, Any]) -> None:
         # Values of sequence rows: the words allow null, the types do not.
         if any("May include NULL" in one.get("description", "") for one in node["anyOf"]):
             node["anyOf"].append({"type": "null"})
+    # External ids of instances may hold anything but NUL; escaped once too often, that excludes \\, x and 0.
+    if node.get("pattern") == r"^[^\\x00]{1,256}$":
+        node["pattern"] = r"^[^\x00]{1,256}$"
     properties = node.get("properties")
     if not isinstance(properties, dict):
         return
@@ -90,8 +93,11 @@ def _relax(node: dict[str, Any]) -> None:
 
 
 def _is_wrongly_required(name: str, properties: dict[str, Any]) -> bool:
-    """Columns of sequences are said to need an id, unique values and properties a ``property``: neither is described."""
-    return name not in properties and ((name == "id" and "valueType" in properties) or name == "property")
+    """Columns of sequences are said to need an id, unique values and properties a ``property``, aggregates of instances
+    ``properties``: none of them is described."""
+    if name in properties:
+        return False
+    return (name == "id" and "valueType" in properties) or name in ("property", "properties")
 
 
 def _patch(path: str, operation: dict[str, Any], spec: dict[str, Any]) -> None:
@@ -127,7 +133,8 @@ def _relax_models(response: dict[str, Any], spec: dict[str, Any]) -> None:
             schema.pop("minItems", None)
         properties = schema.get("properties")
         if isinstance(properties, dict):
-            for name in ("items", "deleted"):
+            # "When you do not specify any aggregates", only groups are answered.
+            for name in ("items", "deleted", "aggregates"):
                 properties.get(name, {}).pop("minItems", None)
             for name in ("containerPropertyIdentifier", "identifier"):
                 if name in properties:

@@ -199,7 +199,7 @@ def _wanted(project: Project, payload: Document) -> list[Subscription]:
 def update(project: Project, request: Request) -> Response:
     item = items(body(request), 1)[0]
     subscription = _named(project, item.get("externalId"))
-    changes = item.get("update")
+    changes: Document = item.get("update") or {}
     doc = patched(subscription.doc, changes, _FIELDS, {}, "items[0].update")
     check_references(project, {"dataSetId": "datasets"}, [doc] if "dataSetId" in changes else [])
     wanted = _new_filter(project, subscription, changes)

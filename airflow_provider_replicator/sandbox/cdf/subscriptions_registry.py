@@ -51,7 +51,7 @@ class Subscription:
         return any(key in (self.members or ()) for key in keys_of(series))
 
     def log_of(self, series: Document) -> PartitionLog:
-        return self.partitions[series["id"] % len(self.partitions)]
+        return self.partitions[int(series["id"]) % len(self.partitions)]
 
     def describe(self) -> Document:
         count = len(self.series if self.members is None else self.members)

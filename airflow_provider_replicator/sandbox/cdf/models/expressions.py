@@ -28,7 +28,7 @@ class Through:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """A result set of nodes or edges. The filters are as they were sent, with parameters put in."""
+    """A result set of nodes or edges. The filters are as they were sent."""
 
     name: str
     kind: Literal["node", "edge"]
@@ -120,7 +120,7 @@ def parse(payload: Mapping[str, Any], *, sync: bool) -> Plan:
     """Raises 400 for whatever is wrong with the request in itself: views and properties are looked up later."""
     raw = _named(payload, "with", minimum=1)
     parameters = checks.an_object(payload.get("parameters") or {}, "parameters")
-    expressions = {name: _expression(name, value, parameters, sync=sync) for name, value in raw.items()}
+    expressions = {name: _expression(name, value, sync=sync) for name, value in raw.items()}
     for expression in expressions.values():
         _check_origins(expression, expressions, ())
     selects = {name: _select(name, value, sync=sync) for name, value in _named(payload, "select", minimum=1).items()}
@@ -174,29 +174,19 @@ def _check_origins(expression: AnyExpression, known: Mapping[str, AnyExpression]
 # -- expressions -----------------------------------------------------------------------------------------------------------
 
 
-def _expression(name: str, value: Mapping[str, Any], parameters: Mapping[str, Any], *, sync: bool) -> AnyExpression:
+def _expression(name: str, value: Mapping[str, Any], *, sync: bool) -> AnyExpression:
     kinds = [kind for kind in ("nodes", "edges", *(() if sync else SET_OPERATIONS)) if value.get(kind) is not None]
     if len(kinds) != 1:
         choice = "nodes or edges" if sync else "nodes, edges, union, unionAll or intersection"
         raise ApiError(400, f"with.{name}: expected exactly one of {choice}")
     if kinds[0] in SET_OPERATIONS:
         return _set_operation(name, value, f"with.{name}", 1)
-    return _result_set(name, kinds[0], value, parameters, sync=sync)
+    return _result_set(name, kinds[0], value, sync=sync)
 
 
-def _result_set(
-    name: str, kind: str, value: Mapping[str, Any], parameters: Mapping[str, Any], *, sync: bool
-) -> Expression:
+def _result_set(name: str, kind: str, value: Mapping[str, Any], *, sync: bool) -> Expression:
     path = f"with.{name}.{kind}"
     inner = checks.an_object(value[kind], path)
-    filters = {
-        field: bound(inner.get(word), parameters)
-        for field, word in (
-            ("filter", "filter"),
-            ("node_filter", "nodeFilter"),
-            ("termination_filter", "terminationFilter"),
-        )
-    }
     is_edge = kind == "edges"
     return Expression(
         name=name,
@@ -208,7 +198,9 @@ def _result_set(
         through=_through(inner.get("through"), path),
         max_distance=checks.integer(inner, "maxDistance", 1, 1 << 31),
         limit_each=checks.integer(inner, "limitEach", 1, 2000),
-        **filters,
+        filter=inner.get("filter"),
+        node_filter=inner.get("nodeFilter"),
+        termination_filter=inner.get("terminationFilter"),
         **(_sync_options(value, path) if sync else _sorting(value, path)),
     )
 
@@ -265,7 +257,7 @@ def _set_operation(name: str, value: Mapping[str, Any], path: str, depth: int) -
     found = [word for word in SET_OPERATIONS if value.get(word) is not None]
     if len(found) != 1 or depth > MAX_EXPRESSIONS:
         raise ApiError(400, f"{path}: expected exactly one of {', '.join(SET_OPERATIONS)}")
-    members = []
+    members: list[str | SetOperation] = []
     for n, member in enumerate(checks.a_list(value[found[0]], f"{path}.{found[0]}", 1000)):
         if type(member) is str:
             members.append(member)
@@ -282,17 +274,3 @@ def _select(name: str, value: Mapping[str, Any], *, sync: bool) -> Select:
     path = f"select.{name}"
     limit = None if sync else checks.integer(value, "limit", 1, MAX_QUERY_LIMIT)
     return Select(value.get("sources") or [], None if sync else _sort(value, "sort", path), limit)
-
-
-def bound(value: Any, parameters: Mapping[str, Any]) -> Any:
-    """A filter with ``{"parameter": name}`` replaced by the value of that name. Raises 400 for unknown names."""
-    if type(value) is list:
-        return [bound(element, parameters) for element in value]
-    if type(value) is not dict:
-        return value
-    if len(value) == 1 and type(value.get("parameter")) is str:
-        name = value["parameter"]
-        if name not in parameters:
-            raise ApiError(400, f"The parameter '{name}' is not defined")
-        return parameters[name]
-    return {key: bound(element, parameters) for key, element in value.items()}

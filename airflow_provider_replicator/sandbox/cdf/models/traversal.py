@@ -71,13 +71,13 @@ def chained(
     origin: Origin,
     graph: Graph,
     schema: Schema,
-    compiled: Callable[[Any, str], Predicate | None],
+    compiled: Callable[[Any], Predicate | None],
 ) -> list[Instance]:
-    """Everything the expression finds. ``compiled`` makes a predicate of a filter and an instance type (None: all match)."""
+    """Everything the expression finds. ``compiled`` makes a predicate of a filter (None: all match)."""
     references = origin.nodes(expression.chain_to)
     if expression.kind == "edge":
         return _edges(expression, references, graph, compiled)
-    predicate = compiled(expression.filter, "node")
+    predicate = compiled(expression.filter)
     if expression.through is None:
         found: Iterable[Instance] = (one for reference in references for one in graph.nodes(reference))
     else:
@@ -90,12 +90,12 @@ def _edges(
     expression: Expression,
     references: list[Reference],
     graph: Graph,
-    compiled: Callable[[Any, str], Predicate | None],
+    compiled: Callable[[Any], Predicate | None],
 ) -> list[Instance]:
     """Breadth first: nearer edges come first."""
-    accepts = compiled(expression.filter, "edge")
-    goes_to = compiled(expression.node_filter, "node")
-    ends_at = compiled(expression.termination_filter, "node")
+    accepts = compiled(expression.filter)
+    goes_to = compiled(expression.node_filter)
+    ends_at = compiled(expression.termination_filter)
     found: dict[int, Instance] = {}
     reached = set(references)
     distance = 0
