@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.lake.objects import Objects
 
 #: Rows that are read at a time.
-_BATCH = 1 << 18
+_BATCH = 1 << 20
 _KEY = ["externalId", "_instanceSpace", "timestamp"]
 
 
@@ -104,8 +104,7 @@ def look(objects: Objects, table_path: str, file: TableFile, doomed: Doomed) -> 
     rest = ParquetFile(file.values)
     try:
         for batch, mask in zip(_batches(objects, table_path, file, NAMES), masks, strict=True):
-            if not mask.all():
-                rest.write(batch if not mask.any() else _without(batch, mask))
+            rest.write(_without(batch, mask))
         return Looked(gone, rest.finish(objects, table_path))
     except BaseException:
         rest.close()
@@ -116,10 +115,10 @@ def _masks(objects: Objects, table_path: str, file: TableFile, doomed: Doomed) -
     return [doomed.mask(batch) for batch in _batches(objects, table_path, file, _KEY)]
 
 
-def _without(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+def _without(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.Table:
     import pyarrow as pa
 
-    return batch.filter(pa.array(~mask))
+    return pa.Table.from_batches([batch.filter(pa.array(~mask)) if mask.any() else batch])
 
 
 def _batches(objects: Objects, table_path: str, file: TableFile, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Few different values, or none: worth a dictionary. Measurements and timestamps are not.
 _DICTIONARIES = ["externalId", "_instanceSpace", "stringValue", "statusCode"]
 _ENCODINGS = {"timestamp": "DELTA_BINARY_PACKED", "value": "PLAIN"}
+#: More than the usual 1024: a quarter less time.
+_VALUES_AT_ONCE = 1 << 16
 _WITH_STATISTICS = ["externalId", "timestamp"]
 
 
@@ -68,6 +70,7 @@ class ParquetFile:
             column_encoding=_ENCODINGS,
             write_statistics=_WITH_STATISTICS,
             store_schema=False,
+            write_batch_size=_VALUES_AT_ONCE,
         )
         self._bounds = _Bounds()
         self.rows = 0
@@ -77,11 +80,12 @@ class ParquetFile:
         """Bytes so far."""
         return self._file.tell()
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows, as row groups."""
-        self._writer.write_batch(batch)
-        self._bounds.add(batch)
-        self.rows += batch.num_rows
+    def write(self, rows: pa.Table) -> None:
+        """Add rows, as one row group."""
+        if rows.num_rows:
+            self._writer.write_table(rows, row_group_size=rows.num_rows)
+            self._bounds.add(rows)
+            self.rows += rows.num_rows
 
     def finish(self, objects: Objects, table_path: str) -> NewFile:
         """Upload. Until a commit names it, no reader sees it."""
@@ -110,15 +114,15 @@ class _Bounds:
         self._times: list[int] = []
         self._nulls = dict.fromkeys(NAMES, 0)
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, rows: pa.Table) -> None:
         import pyarrow.compute as pc
 
-        found = pc.min_max(pc.unique(batch["externalId"]).cast("string")).as_py()
-        times = pc.min_max(batch["timestamp"].view("int64")).as_py()
+        found = pc.min_max(pc.unique(rows["externalId"]).cast("string")).as_py()
+        times = pc.min_max(rows["timestamp"].cast("int64")).as_py()
         for kept, bounds in ((self._names, found), (self._times, times)):
             kept[:] = [min([*kept, bounds["min"]]), max([*kept, bounds["max"]])]
         for name in NAMES:
-            self._nulls[name] += batch[name].null_count
+            self._nulls[name] += rows[name].null_count
 
     def stats(self, rows: int) -> str:
         stats: dict[str, Any] = {"numRecords": rows, "nullCount": self._nulls}

@@ -82,43 +82,36 @@ def file_schema() -> pa.Schema:
     return pa.schema([pa.field(name, types[name], name not in ("externalId", "timestamp")) for name in NAMES])
 
 
-def record_batches(rows: Sequence[Chunk], *, good: int | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of these chunks, numbers before strings. ``good``: the status code of good points."""
-    for text in (False, True):
-        alike = [chunk for chunk in rows if chunk.is_text == text]
-        if alike:
-            yield _record_batch(alike, text=text, good=good)
-
-
-def _record_batch(rows: Sequence[Chunk], *, text: bool, good: int | None) -> pa.RecordBatch:
-    import numpy as np
+def table(rows: Sequence[Chunk], *, good: int | None = None) -> pa.Table:
+    """The rows of these chunks, as a row group: values are not copied. ``good``: the status code of good points."""
     import pyarrow as pa
 
     lengths = [len(chunk) for chunk in rows]
-    total = sum(lengths)
-    stamps = np.concatenate([chunk.stamps for chunk in rows]) * 1000
-    nulls = _joined(rows, "nulls", bool)
-    values = np.concatenate([chunk.values for chunk in rows])
     columns = {
+        # One dictionary for all, so that the file takes it over as it is.
         "externalId": _names((chunk.series.external_id for chunk in rows), lengths),
         "_instanceSpace": _names((chunk.series.space for chunk in rows), lengths),
-        "timestamp": pa.array(stamps).view(arrow_type("timestamp")),
-        "value": pa.nulls(total, pa.float64()) if text else pa.array(values, pa.float64(), mask=nulls),
-        "stringValue": pa.array(values, pa.string(), mask=nulls) if text else pa.nulls(total, pa.string()),
-        "statusCode": _codes(_joined(rows, "codes", np.int64), total, good),
+        "timestamp": pa.chunked_array([pa.array(chunk.stamps * 1000).view(arrow_type("timestamp")) for chunk in rows]),
+        "value": pa.chunked_array([_values(chunk, pa.float64(), text=False) for chunk in rows]),
+        "stringValue": pa.chunked_array([_values(chunk, pa.string(), text=True) for chunk in rows]),
+        "statusCode": pa.chunked_array([_codes(chunk, good) for chunk in rows]),
     }
-    return pa.RecordBatch.from_arrays([columns[name] for name in NAMES], schema=file_schema())
+    return pa.Table.from_arrays([columns[name] for name in NAMES], schema=file_schema())
 
 
-def _joined(rows: Sequence[Chunk], name: str, kind: Any) -> npt.NDArray[Any] | None:
-    """The arrays of all chunks, None where none of them has one."""
+def _values(chunk: Chunk, kind: pa.DataType, *, text: bool) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(chunk.values, kind, mask=chunk.nulls) if chunk.is_text == text else pa.nulls(len(chunk), kind)
+
+
+def _codes(chunk: Chunk, good: int | None) -> pa.Array:
     import numpy as np
+    import pyarrow as pa
 
-    parts = [getattr(chunk, name) for chunk in rows]
-    if all(part is None for part in parts):
-        return None
-    pairs = zip(rows, parts, strict=True)
-    return np.concatenate([np.zeros(len(chunk), kind) if part is None else part for chunk, part in pairs])
+    if chunk.codes is not None:
+        return pa.array(chunk.codes, pa.int64(), mask=chunk.codes == 0 if good is None else None)
+    return pa.nulls(len(chunk), pa.int64()) if good is None else pa.array(np.full(len(chunk), good, np.int64))
 
 
 def _names(names: Iterable[str | None], lengths: Sequence[int]) -> pa.DictionaryArray:
@@ -127,16 +120,15 @@ def _names(names: Iterable[str | None], lengths: Sequence[int]) -> pa.Dictionary
 
     numbers: dict[str, int] = {}
     places = [-1 if name is None else numbers.setdefault(name, len(numbers)) for name in names]
-    indices = np.repeat(np.array(places, np.int32), lengths)
-    mask = indices < 0
-    array = pa.array(indices, pa.int32(), mask=mask if mask.any() else None)
-    return pa.DictionaryArray.from_arrays(array, pa.array(list(numbers), pa.string()))
+    indices = pa.array(np.repeat(np.array(places, np.int32), lengths))
+    if -1 in places:
+        indices = pa.nulls(len(indices), pa.int32()) if not numbers else _nulled(indices)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(numbers), pa.string()))
 
 
-def _codes(codes: npt.NDArray[np.int64] | None, total: int, good: int | None) -> pa.Array:
+def _nulled(indices: pa.Array) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    if codes is None:
-        return pa.nulls(total, pa.int64()) if good is None else pa.array(np.full(total, good, np.int64))
-    return pa.array(codes, pa.int64(), mask=codes == 0 if good is None else None)
+    plain = np.asarray(indices)
+    return pa.array(plain, pa.int32(), mask=plain < 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.lake.datapoints.parquet import ParquetFile
-from airflow_provider_replicator.lake.datapoints.rows import record_batches
+from airflow_provider_replicator.lake.datapoints.rows import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GROUP_BYTES = 16 << 20
 HELD_BYTES = 96 << 20
 #: Bytes of a finished file; files on the disk; row groups made and files uploaded at a time.
-FILE_BYTES = 128 << 20
+FILE_BYTES = 64 << 20
 OPEN_FILES = 200
 AT_ONCE = 2
 
@@ -143,5 +143,4 @@ class Spool:
 
 
 def _write_rows(file: ParquetFile, rows: list[Chunk], good: int | None) -> None:
-    for batch in record_batches(rows, good=good):
-        file.write(batch)
+    file.write(table(rows, good=good))
