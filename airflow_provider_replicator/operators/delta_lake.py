@@ -3,4 +3,6 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from airflow_provider_replicator.operators.delta_lake_instances import CdfToDeltaInstancesOperator
+
+__all__ = ["CdfToDeltaInstancesOperator"]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.lake.arrow import batch as record_batch
 from airflow_provider_replicator.lake.instances.schema import BATCH, DELETED, KEY, ORDER
@@ -45,7 +45,7 @@ def empty(schema: TableSchema) -> pa.Table:
     return arrow_schema(schema).empty_table()
 
 
-def _order(rows: pa.Table, page_of: object, *, every_version: bool) -> pl.Series:
+def _order(rows: pa.Table, page_of: Any, *, every_version: bool) -> pl.Series:
     """Which rows, in which order."""
     import polars as pl
 

@@ -26,7 +26,7 @@ def answer_types(source: InstanceSource, columns: Sequence[Column]) -> tuple[Any
     view, space = (source.view.key, source.view.space) if source.view else (_NO_VIEW, _NO_VIEW)
     by_view = defstruct("ByView", [("view", properties | None, None)], rename={"view": view}.get, gc=False)
     by_space = defstruct("BySpace", [("space", by_view | None, None)], rename={"space": space}.get, gc=False)
-    item = defstruct("Instance", [*_identity(source), ("properties", by_space | None, None)], gc=False)
+    item: Any = defstruct("Instance", [*_identity(source), ("properties", by_space | None, None)], gc=False)
     items = defstruct("Items", [(ROWS, list[item])])
     cursors = defstruct("Cursors", [(ROWS, str | None, None)], frozen=True)
     names = {"items": "items", "next": "nextCursor"}
