@@ -4,5 +4,9 @@
 from __future__ import annotations
 
 from airflow_provider_replicator.operators.delta_lake_instances import CdfToDeltaInstancesOperator
+from airflow_provider_replicator.operators.delta_lake_resources import (
+    CdfToDeltaRawOperator,
+    CdfToDeltaResourceOperator,
+)
 
-__all__ = ["CdfToDeltaInstancesOperator"]
+__all__ = ["CdfToDeltaInstancesOperator", "CdfToDeltaRawOperator", "CdfToDeltaResourceOperator"]

@@ -53,7 +53,6 @@ async def resource_to_delta(
     the same call again does the rest.
     """
     table = classic_table(options.resource)
-    _check(table.listing, options)
     if not table.listing.can_filter_by_time:
         options = replace(options, mode="full", window=None)
     report = Report(options.resource, source.project, lake.root, options.mode, options.window, options.dry_run)
@@ -73,16 +72,6 @@ async def resource_to_delta(
             await selected(landing, listing.read, listing.still_there, _covers(scope), now_ms)
     letters.raise_if_too_many()
     return report
-
-
-def _check(resource: Resource, options: ResourceOptions) -> None:
-    selection = options.selection
-    if selection.asset_subtree_external_ids is not None and not resource.subtree_filter:
-        raise ConfigurationError(
-            f"{options.resource} belong to no asset: leave out asset_subtree_external_ids, or select by data set or prefix"
-        )
-    if options.aggregates and not resource.parent:
-        raise ConfigurationError(f"aggregates are those of assets; {options.resource} have none")
 
 
 def _covers(scope: Scope) -> Any:

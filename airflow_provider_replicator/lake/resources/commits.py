@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two ways in which rows get into a table: newer versions merged by key, or everything replaced. One commit each.
 
-Every commit carries a number in the table's application transaction, ``full replacements << 32 | merges since``, and goes through a
-handle that was opened before the source was read. So of two runs at once that are about to commit, the second is always refused:
+Every commit carries a number in the table's application transaction, ``replacements << 43 | merges since << 24 | random``, and goes
+through a handle that was opened before the source was read. The number grows, and no two commits share one. So of two runs at once
+that are about to commit, the second is always refused:
 
 * A merge is then tried again on what the other run left, as merges can be done in any order: an older version of a row never replaces
   a newer one. Unless the other run replaced the table: what this one has read may be gone since. It fails with ``LakeConflictError``.
@@ -14,12 +15,12 @@ The next try of the task reads the source again, and is right.
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.exceptions import LakeConflictError
 from airflow_provider_replicator.lake.columns import quoted
-from airflow_provider_replicator.lake.errors import lake_errors
 from airflow_provider_replicator.lake.table import commit_properties, writer_properties
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.lake.table import Table
 
 _APP = "cdf-rows"
-_MERGE_BITS = 32
+_NONCE_BITS = 24
+_REPLACEMENT_BITS = 43
 #: How often a merge is tried that others keep overtaking, and the longest wait between two tries, in seconds.
 _TRIES = 12
 _LONGEST_WAIT = 4.0
@@ -45,19 +47,14 @@ def _number(handle: DeltaTable) -> int:
 
 def replacements(handle: DeltaTable) -> int:
     """How often the table had been replaced as a whole, at this version."""
-    return _number(handle) >> _MERGE_BITS
+    return _number(handle) >> _REPLACEMENT_BITS
 
 
-def _next_merge(handle: DeltaTable) -> Transaction:
+def _following(handle: DeltaTable, bits: int) -> Transaction:
+    """One more of what the bits from ``bits`` on count."""
     from deltalake import Transaction
 
-    return Transaction(_APP, _number(handle) + 1)
-
-
-def _next_replacement(handle: DeltaTable) -> Transaction:
-    from deltalake import Transaction
-
-    return Transaction(_APP, (replacements(handle) + 1) << _MERGE_BITS)
+    return Transaction(_APP, ((_number(handle) >> bits) + 1) << bits | secrets.randbelow(1 << _NONCE_BITS))
 
 
 def replace(table: Table, handle: DeltaTable, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> None:
@@ -75,7 +72,7 @@ def replace(table: Table, handle: DeltaTable, schema: pa.Schema, rows: Iterable[
 
     data = pa.RecordBatchReader.from_batches(schema, watched())
     try:
-        table.replace(handle, data, transaction=_next_replacement(handle))
+        table.replace(handle, data, transaction=_following(handle, _REPLACEMENT_BITS))
     except Exception:
         if failed:
             raise failed[0] from None
@@ -104,15 +101,16 @@ class Merges:
         rows = newest(rows, self._layout)
         time_column = quoted(self._layout.time)
 
-        def insert_or_update() -> None:
+        def insert_or_update(transaction: Transaction) -> None:
             if not self._handle.file_uris():
-                self._table.append(self._handle, rows, transaction=_next_merge(self._handle))
+                self._table.append(self._handle, rows, transaction=transaction)
                 self.created += rows.num_rows
                 return
-            merge = self._merger(rows).when_matched_update_all(predicate=f"s.{time_column} >= t.{time_column}")
-            metrics = merge.when_not_matched_insert_all().execute()
-            self.created += metrics["num_target_rows_inserted"]
-            self.updated += metrics["num_target_rows_updated"]
+            merge = self._merger(rows, transaction)
+            merge = merge.when_matched_update_all(predicate=f"s.{time_column} >= t.{time_column}")
+            done = self._execute(merge.when_not_matched_insert_all(), transaction)
+            self.created += done.get("num_target_rows_inserted", 0)
+            self.updated += done.get("num_target_rows_updated", rows.num_rows)
 
         self._with_turn(insert_or_update)
 
@@ -120,13 +118,14 @@ class Merges:
         """Delete the rows with these keys, but for those that changed after ``gone``'s time column says."""
         time_column = quoted(self._layout.time)
 
-        def delete_matched() -> None:
-            merge = self._merger(gone).when_matched_delete(predicate=f"t.{time_column} <= s.{time_column}")
-            self.deleted += merge.execute()["num_target_rows_deleted"]
+        def delete_matched(transaction: Transaction) -> None:
+            merge = self._merger(gone, transaction)
+            merge = merge.when_matched_delete(predicate=f"t.{time_column} <= s.{time_column}")
+            self.deleted += self._execute(merge, transaction).get("num_target_rows_deleted", gone.num_rows)
 
         self._with_turn(delete_matched)
 
-    def _merger(self, rows: pa.Table) -> TableMerger:
+    def _merger(self, rows: pa.Table, transaction: Transaction) -> TableMerger:
         key = quoted(self._layout.key_column)
         return self._handle.merge(
             rows,
@@ -135,15 +134,21 @@ class Merges:
             target_alias="t",
             streamed_exec=False,  # measured faster
             writer_properties=writer_properties(),
-            commit_properties=commit_properties(_next_merge(self._handle)),
+            commit_properties=commit_properties(transaction),
         )
 
-    def _with_turn(self, work: Callable[[], None]) -> None:
+    def _execute(self, merge: TableMerger, transaction: Transaction) -> dict[str, int]:
+        """What the merge says it did; nothing if its answer was lost, and it turned out to be done."""
+        with self._table.committing(self._handle, f"merge into {self._table.path}", transaction):
+            done: dict[str, int] = merge.execute()
+            return done
+        return {}
+
+    def _with_turn(self, work: Callable[[Transaction], None]) -> None:
         """``work`` in one commit; again on the newest version while others are faster."""
         for attempt in range(_TRIES):
             try:
-                with lake_errors(f"merge into {self._table.path}"):
-                    work()
+                work(_following(self._handle, _NONCE_BITS))
             except LakeConflictError:
                 if attempt == _TRIES - 1:
                     raise

@@ -10,6 +10,7 @@ from airflow_provider_replicator.cdf.options import DEFAULT_OVERLAP_MS, Mode, Ra
 from airflow_provider_replicator.cdf.options import Options as ReadOptions
 from airflow_provider_replicator.exceptions import ConfigurationError
 from airflow_provider_replicator.lake.columns import Kind
+from airflow_provider_replicator.lake.resources.declared import classic_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,16 @@ class ResourceOptions(LandingOptions):
     resource: str
     selection: Selection = field(default_factory=Selection)
     aggregates: bool = False
+
+    def __post_init__(self) -> None:
+        LandingOptions.__post_init__(self)
+        listing = classic_table(self.resource).listing
+        if self.selection.asset_subtree_external_ids is not None and not listing.subtree_filter:
+            raise ConfigurationError(
+                f"{self.resource} belong to no asset: leave out asset_subtree_external_ids, or select by data set or prefix"
+            )
+        if self.aggregates and not listing.parent:
+            raise ConfigurationError(f"aggregates are those of assets; {self.resource} have none")
 
     def reading(self) -> ReadOptions:
         return ReadOptions(
