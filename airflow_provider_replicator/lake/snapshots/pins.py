@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one moment of a snapshot: a version of each table, decided before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_replicator.exceptions import LakeError
+from airflow_provider_replicator.lake.errors import lake_errors
+from airflow_provider_replicator.lake.instances.current import current_frame, is_instances_table, pin
+from airflow_provider_replicator.lake.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+    from deltalake import DeltaTable
+
+    from airflow_provider_replicator.lake.instances.current import Pinned
+    from airflow_provider_replicator.lake.location import Lake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """``path`` at ``version``, to be published as ``name``. ``instances``: with the changes that waited at that moment."""
+
+    path: str
+    name: str
+    table_id: str
+    version: int
+    instances: Pinned | None = None
+
+    @property
+    def changes_version(self) -> int | None:
+        return self.instances.changes_version if self.instances else None
+
+
+def pinned(lake: Lake, path: str, name: str) -> Pin | None:
+    """The table as it is now; None if there is none. Blocking."""
+    handle = Table(lake, path).open()
+    if handle is None:
+        return None
+    table_id = str(handle.metadata().id)
+    if is_instances_table(path):
+        instances = pin(lake, path)
+        return Pin(path=path, name=name, table_id=table_id, version=instances.version, instances=instances)
+    return Pin(path=path, name=name, table_id=table_id, version=handle.version())
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a pinned table holds: rows to stream, what its columns are, and how many rows the table's log says there are."""
+
+    frame: pl.LazyFrame
+    metadata: dict[str, dict[str, str]]
+    expected_rows: int | None
+
+
+def content(lake: Lake, pin: Pin) -> Content:
+    """The rows of that version, with credentials of this moment. Blocking; reads the log, and the changes that wait."""
+    import polars as pl
+
+    handle = Table(lake, pin.path).open(pin.version)
+    if handle is None:
+        raise LakeError(f"{pin.path}: version {pin.version} is gone")
+    waiting = pin.changes_version is not None
+    with lake_errors(f"read {pin.path}"):
+        frame = current_frame(lake, pin.instances) if pin.instances and waiting else pl.scan_delta(handle)
+        return Content(frame, _metadata(handle), None if waiting else _rows(handle))
+
+
+def _metadata(handle: DeltaTable) -> dict[str, dict[str, str]]:
+    return {
+        column.name: {str(name): str(value) for name, value in (column.metadata or {}).items()}
+        for column in handle.schema().fields
+    }
+
+
+def _rows(handle: DeltaTable) -> int | None:
+    """Rows by the statistics of the log; None where some file has none."""
+    import polars as pl
+
+    actions: Any = handle.get_add_actions(flatten=True)
+    if not actions.num_rows:
+        return 0
+    counts = pl.DataFrame(actions)["num_records"]
+    return None if counts.null_count() else int(counts.sum())
