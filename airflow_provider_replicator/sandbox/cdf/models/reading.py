@@ -16,6 +16,7 @@ from airflow_provider_replicator.sandbox.cdf.models.instance_store import Instan
 from airflow_provider_replicator.sandbox.cdf.models.rendering import Source, parse_sources, renderer, typing_of
 from airflow_provider_replicator.sandbox.cdf.models.sorts import InstanceSort
 from airflow_provider_replicator.sandbox.cdf.models.state import Models, models_of
+from airflow_provider_replicator.sandbox.cdf.models.system import UNITS
 from airflow_provider_replicator.sandbox.cdf.payload import body, checked, items, json_answer, limit_of
 from airflow_provider_replicator.sandbox.cdf.project import Project
 from airflow_provider_replicator.sandbox.cdf.routing import Route
@@ -82,10 +83,13 @@ def listed(models: Models, payload: Mapping[str, Any], sources: list[Source]) ->
 def _page(
     models: Models, payload: Mapping[str, Any], predicate: Predicate, after: Any, limit: int
 ) -> tuple[list[Instance], Any]:
+    # Nodes of global spaces are seen by who names their space in the filter, and by nobody else.
+    asks = UNITS.encode() in orjson.dumps(payload.get("filter"))
+    store = models.global_instances if asks else models.instances
     if not payload.get("sort"):
-        return models.instances.page(predicate, after or 0, limit)
+        return store.page(predicate, after or 0, limit)
     sort = InstanceSort(models.schema, payload["sort"])
-    matching = (one for part in models.instances.scan(predicate) for one in part)
+    matching = (one for part in store.scan(predicate) for one in part)
     return sort.page(matching, after, limit)
 
 
