@@ -7,7 +7,8 @@ from typing import Any
 
 from airflow_provider_replicator import __version__
 
-_INTEGRATION = "Cognite Data Fusion"
+_CDF = "Cognite Data Fusion"
+_DELTA_LAKE = "Delta Lake on S3"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -15,27 +16,41 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-replicator",
         "name": "Replicator",
-        "description": "Replicates Cognite Data Fusion (CDF) projects.",
+        "description": "Replicates Cognite Data Fusion (CDF) projects into other projects and into Delta Lake on S3.",
         "versions": [__version__],
         "integrations": [
-            {"integration-name": _INTEGRATION, "external-doc-url": "https://docs.cognite.com/", "tags": ["service"]}
+            {"integration-name": _CDF, "external-doc-url": "https://docs.cognite.com/", "tags": ["service"]},
+            {"integration-name": _DELTA_LAKE, "external-doc-url": "https://delta.io/", "tags": ["service"]},
         ],
-        "hooks": [_modules("airflow_provider_replicator.hooks.cdf")],
-        "operators": [_modules("airflow_provider_replicator.operators.cdf")],
+        "hooks": [
+            _modules(_CDF, "airflow_provider_replicator.hooks.cdf"),
+            _modules(_DELTA_LAKE, "airflow_provider_replicator.hooks.delta_lake"),
+        ],
+        "operators": [
+            _modules(_CDF, "airflow_provider_replicator.operators.cdf"),
+            _modules(_DELTA_LAKE, "airflow_provider_replicator.operators.delta_lake"),
+        ],
         "connection-types": [
             {
                 "connection-type": "cdf",
                 "hook-class-name": "airflow_provider_replicator.hooks.cdf.CdfHook",
-                "hook-name": _INTEGRATION,
+                "hook-name": _CDF,
                 "conn-fields": _cdf_fields(),
                 "ui-field-behaviour": _cdf_form(),
-            }
+            },
+            {
+                "connection-type": "delta_lake_s3",
+                "hook-class-name": "airflow_provider_replicator.hooks.delta_lake.DeltaLakeHook",
+                "hook-name": _DELTA_LAKE,
+                "conn-fields": _delta_lake_fields(),
+                "ui-field-behaviour": _delta_lake_form(),
+            },
         ],
     }
 
 
-def _modules(*names: str) -> dict[str, Any]:
-    return {"integration-name": _INTEGRATION, "python-modules": list(names)}
+def _modules(integration: str, *names: str) -> dict[str, Any]:
+    return {"integration-name": integration, "python-modules": list(names)}
 
 
 def _cdf_form() -> dict[str, Any]:
@@ -108,6 +123,46 @@ def _cdf_fields() -> dict[str, Any]:
         "allow_http": _field(
             "Allow http",
             "Without TLS, secrets and data can be read on the way. Never needed for this machine itself",
+            _optional("boolean"),
+        ),
+    }
+
+
+def _delta_lake_form() -> dict[str, Any]:
+    """How the fields that every connection has are called for a lake."""
+    return {
+        "hidden-fields": ["host", "schema", "port"],
+        "relabeling": {"login": "Access key", "password": "Secret key"},
+        "placeholders": {
+            "login": "empty: aws_conn_id, or boto3's default chain (environment, profile, role)",
+            "password": "secret of the access key",
+            "bucket": "my-bucket, or file:///folder to try things out",
+            "prefix": "cdf/plant-a",
+            "region": "eu-central-1",
+            "endpoint_url": "https://s3.example.com",
+        },
+    }
+
+
+def _delta_lake_fields() -> dict[str, Any]:
+    """The fields that only a lake has. Only ``bucket`` must be filled in; each is kept in extra under its name."""
+    return {
+        "bucket": _field("Bucket", "Name of the bucket; file:///folder for a folder of the worker", {"type": "string"}),
+        "prefix": _field("Prefix", "Path in the bucket below which the tables are", _optional("string")),
+        "region": _field("Region", "Of the bucket. Empty: that of the environment or profile", _optional("string")),
+        "endpoint_url": _field("Endpoint URL", "Of another S3 than Amazon's", _optional("string")),
+        "session_token": _field(
+            "Session token",
+            "Where access key and secret are temporary; they are not renewed when they expire",
+            _optional("string", format="password"),
+        ),
+        "profile": _field("Profile", "Of the worker's AWS configuration, instead of access key", _optional("string")),
+        "aws_conn_id": _field(
+            "AWS connection", "Id of an Amazon Web Services connection, whose credentials are used", _optional("string")
+        ),
+        "allow_http": _field(
+            "Allow http",
+            "Without TLS, data can be read on the way. Never needed for this machine itself",
             _optional("boolean"),
         ),
     }

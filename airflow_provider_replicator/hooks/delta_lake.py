@@ -79,7 +79,7 @@ class DeltaLakeHook(BaseHook):
         from airflow_provider_replicator.lake.probe import probe
 
         try:
-            return probe(self.get_lake())
+            return True, probe(self.get_lake())
         except Exception as error:  # noqa: BLE001 - whatever it is, the person at the form is to read it
             return False, str(error) or type(error).__name__
 

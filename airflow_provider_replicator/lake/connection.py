@@ -7,7 +7,6 @@ import os
 import re
 import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
 from airflow_provider_replicator.core.fields import Field, checked_url, flag, read_extra, text
 from airflow_provider_replicator.exceptions import ConfigurationError
@@ -27,6 +26,7 @@ THREE_WAYS = (
 )
 #: Bucket names of S3; other servers allow no more.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+_ODD = re.compile(r"[^A-Za-z0-9_.=!-]")
 _TEXT: Field = (text, "text")
 #: What a connection's extra may hold: how each is read, and what it should be.
 EXTRAS: Mapping[str, Field] = {
@@ -87,12 +87,14 @@ def _read(
 
 
 def _folder(place: str, prefix: str, more: object) -> Lake:
-    parts = urlsplit(place)
-    if parts.netloc or not parts.path.startswith("/") or not place.startswith("file:///"):
+    folder = place.removeprefix("file://")
+    if not (place.startswith("file:///") and folder.strip("/")):
         raise ConfigurationError("the folder is not absolute: write file:///folder")
     if more:
         raise ConfigurationError("a folder (file:///…) has no credentials, region or endpoint: leave them out")
-    return Lake(f"{place}/{quote(prefix)}" if prefix else place)
+    _checked_path("folder", folder.strip("/"))
+    _checked_path("prefix", prefix)
+    return Lake(f"{place}/{prefix}" if prefix else place)
 
 
 def _s3_root(place: str, prefix: str) -> str:
@@ -102,11 +104,17 @@ def _s3_root(place: str, prefix: str) -> str:
             f"{bucket!r} is no name of a bucket: 3 to 63 small letters, digits, dots and dashes; the rest goes into prefix"
         )
     path = "/".join(part for part in (above, prefix) if part)
-    if re.search(r"[^A-Za-z0-9!_.*'()/=-]|//", path):
-        raise ConfigurationError(
-            f"the prefix {path!r} has characters that not every reader of S3 takes: letters, digits and _.-/="
-        )
+    _checked_path("prefix", path)
     return f"s3://{bucket}/{path}" if path else f"s3://{bucket}"
+
+
+def _checked_path(name: str, path: str) -> None:
+    """Paths that everybody spells alike: in keys, in URIs, and in the names of files."""
+    parts = path.split("/") if path else []
+    if any(part in ("", ".", "..") or _ODD.search(part) for part in parts):
+        raise ConfigurationError(
+            f"the {name} {path!r} has characters that not every reader takes: letters, digits, _.-=!/"
+        )
 
 
 def _environment(*names: str) -> str | None:

@@ -30,9 +30,9 @@ _WRONG_REGION = re.compile(
 #: Numbers only beside the words that say what they are: messages quote rows and values, too.
 _PASSING = re.compile(
     r"status code\W{1,5}(?:5(?!01)\d\d|429|408)|\((?:5\d\d|429)\)|SlowDown|InternalError|ServiceUnavailable|RequestTimeout\b"
-    r"|ThrottlingException|TooManyRequests|(?<!retry_)time(?:d )?out|error sending request|tcp connect error|dns error|reset by peer|broken pipe"
-    r"|connection (?:closed|reset|refused|aborted|error|was closed)|incomplete ?(?:read|message)|unexpected end of file"
-    r"|error decoding response body",
+    r"|ThrottlingException|TooManyRequests|(?<!retry_)time(?:d )?out|error sending request|tcp connect error|dns error"
+    r"|reset by peer|broken pipe|connection (?:closed|reset|refused|aborted|error|was closed)|incomplete ?(?:read|message)"
+    r"|unexpected end of file|error decoding response body",
     re.IGNORECASE,
 )
 #: What botocore raises when there was no answer, or not all of it.

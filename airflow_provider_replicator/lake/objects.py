@@ -7,6 +7,7 @@ A put is atomic: a reader sees the old object or the new one, never half of one.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.lake.location import Lake
 
-#: Keys of one DeleteObjects request.
-_DELETE_BATCH = 1000
+#: Keys of one page of a list, and of one DeleteObjects request.
+_PAGE = 1000
+#: At the level DEBUG these write session tokens into the log.
+_LOUD = ("botocore.auth", "botocore.endpoint")
 #: Parts of one upload at a time, 8 MB each in memory.
 _PARTS_IN_FLIGHT = 4
 
@@ -165,7 +168,9 @@ class S3Objects:
             self.client.copy(origin, self._bucket, self._prefix + target)  # in parts where it is large
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": _PAGE}
+        )
         with lake_errors(f"list {prefix}"):
             for page in pages:
                 for found in page.get("Contents", ()):
@@ -176,7 +181,7 @@ class S3Objects:
         remaining = [{"Key": self._prefix + key} for key in keys]
         with lake_errors("delete objects"):
             while remaining:
-                batch, remaining = remaining[:_DELETE_BATCH], remaining[_DELETE_BATCH:]
+                batch, remaining = remaining[:_PAGE], remaining[_PAGE:]
                 answer = self.client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
                 if failed := answer.get("Errors"):
                     raise OSError(f"{failed[0].get('Key')}: {failed[0].get('Code')} {failed[0].get('Message')}")
@@ -191,6 +196,9 @@ def _client(lake: Lake) -> Any:
 
     access = lake.access
     assert access is not None
+    for name in _LOUD:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
 
     def current() -> dict[str, Any]:
         keys = access.keys()

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 #: ``error``: answer status and code. ``cut``: close the connection, the server has seen nothing. ``lose``: the server does it, the
-#: answer is lost. ``silence``: neither the server nor the client hears anything for ``seconds``.
-Kind = Literal["error", "cut", "lose", "silence"]
+#: answer is lost. ``silence``: neither the server nor the client hears anything for ``seconds``. ``tell``: the server's answer with
+#: more ``headers``.
+Kind = Literal["error", "cut", "lose", "silence", "tell"]
 
 
 @dataclass(kw_only=True)
@@ -29,6 +30,7 @@ class Fault:
     status: int = 503
     code: str = "SlowDown"
     seconds: float = 30.0
+    headers: dict[str, str] = field(default_factory=dict)
     skip: int = 0
     times: int = 1
     happened: int = 0
@@ -109,8 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.state.fault(f"{self.command} {unquote(self.path)}")
-        if fault is None:
-            self._forward(body)
+        if fault is None or fault.kind == "tell":
+            self._forward(body, {} if fault is None else fault.headers)
         elif fault.kind == "error":
             self._refuse(fault)
         else:
@@ -137,11 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             upstream.close()
 
-    def _forward(self, body: bytes) -> None:
+    def _forward(self, body: bytes, more: dict[str, str]) -> None:
         response, content = self._ask(body)
         length = response.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
         self.send_response_only(response.status)
-        for name, value in response.getheaders():
+        for name, value in [*response.getheaders(), *more.items()]:
             if name.lower() not in ("connection", "transfer-encoding", "content-length"):
                 self.send_header(name, value)
         self.send_header("Content-Length", length or "0")
@@ -149,9 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _refuse(self, fault: Fault) -> None:
-        content = (
-            f"<?xml version='1.0'?><Error><Code>{fault.code}</Code><Message>{fault.code}, by rule</Message></Error>"
-        )
+        error = f"<Error><Code>{fault.code}</Code><Message>{fault.code}, by rule</Message></Error>"
+        content = "" if fault.status < 300 else f"<?xml version='1.0'?>{error}"
         self.send_response_only(fault.status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(content)))

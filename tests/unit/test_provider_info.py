@@ -11,12 +11,22 @@ from importlib import resources
 from typing import Any
 
 import jsonschema
+import pytest
 
-from airflow_provider_replicator.cdf.http.connection import EXTRAS, read_connection
+from airflow_provider_replicator.cdf.http import connection as cdf
+from airflow_provider_replicator.lake import connection as delta_lake
 from airflow_provider_replicator.provider_info import get_provider_info
 
 INFO = get_provider_info()
-CDF = INFO["connection-types"][0]
+CONNECTIONS = {connection["connection-type"]: connection for connection in INFO["connection-types"]}
+EXTRAS = {"cdf": cdf.EXTRAS, "delta_lake_s3": delta_lake.EXTRAS}
+_STANDARD = {"host", "schema", "login", "password", "port", "extra"}
+each_connection = pytest.mark.parametrize("kind", CONNECTIONS)
+
+
+def fields(kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = CONNECTIONS[kind]["conn-fields"]
+    return found
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -27,40 +37,46 @@ def schema(name: str) -> dict[str, Any]:
 def test_it_is_what_airflow_expects() -> None:
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
     jsonschema.validate(INFO["connection-types"], schema("provider.yaml.schema.json")["properties"]["connection-types"])
-    form = {name.replace("-", "_"): value for name, value in CDF["ui-field-behaviour"].items()}
-    jsonschema.validate(form, schema("customized_form_field_behaviours.schema.json"))
+    for connection in CONNECTIONS.values():
+        form = {name.replace("-", "_"): value for name, value in connection["ui-field-behaviour"].items()}
+        jsonschema.validate(form, schema("customized_form_field_behaviours.schema.json"))
 
 
 def test_every_module_that_it_names_exists() -> None:
     named = {module for kind in ("hooks", "operators") for entry in INFO[kind] for module in entry["python-modules"]}
-    assert named == {"airflow_provider_replicator.hooks.cdf", "airflow_provider_replicator.operators.cdf"}
+    modules = ("hooks.cdf", "hooks.delta_lake", "operators.cdf", "operators.delta_lake")
+    assert named == {f"airflow_provider_replicator.{module}" for module in modules}
     for module in named:
         importlib.import_module(module)
     integrations = {entry["integration-name"] for entry in INFO["integrations"]}
     assert {entry["integration-name"] for kind in ("hooks", "operators") for entry in INFO[kind]} <= integrations
 
 
-def test_the_hook_says_the_same() -> None:
-    module, _, name = CDF["hook-class-name"].rpartition(".")
+@each_connection
+def test_the_hook_says_the_same(kind: str) -> None:
+    connection = CONNECTIONS[kind]
+    module, _, name = connection["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
-    assert (hook.conn_type, hook.hook_name) == (CDF["connection-type"], CDF["hook-name"])
+    assert (hook.conn_type, hook.hook_name) == (kind, connection["hook-name"])
     # these would make Airflow import the hook to draw the form
     assert not {"get_connection_form_widgets", "get_ui_field_behaviour"} & set(vars(hook))
 
 
-def test_the_form_has_just_the_extras_that_are_read() -> None:
-    assert list(CDF["conn-fields"]) == list(EXTRAS)
+@each_connection
+def test_the_form_has_just_the_extras_that_are_read(kind: str) -> None:
+    assert list(fields(kind)) == list(EXTRAS[kind])
+    assert set(CONNECTIONS[kind]["ui-field-behaviour"]["placeholders"]) <= {*fields(kind), *_STANDARD}
 
 
-def test_only_the_project_must_be_filled_in() -> None:
-    required = [name for name, field in CDF["conn-fields"].items() if "null" not in field["schema"]["type"]]
-    assert required == ["project"]
+@pytest.mark.parametrize(("kind", "needed"), [("cdf", "project"), ("delta_lake_s3", "bucket")])
+def test_only_one_field_must_be_filled_in(kind: str, needed: str) -> None:
+    assert [name for name, field in fields(kind).items() if "null" not in field["schema"]["type"]] == [needed]
 
 
 def test_every_choice_of_the_form_is_accepted() -> None:
-    for name, field in CDF["conn-fields"].items():
+    for name, field in fields("cdf").items():
         for choice in field["schema"].get("enum", ()):
-            read_connection("c", host="https://cdf.example", extra={"project": "p", "token": "t", name: choice})
+            cdf.read_connection("c", host="https://cdf.example", extra={"project": "p", "token": "t", name: choice})
 
 
 def _hides(name: str) -> bool:
@@ -69,9 +85,10 @@ def _hides(name: str) -> bool:
     return redact({name: "x"}) == {name: "***"}
 
 
-def test_airflow_masks_what_is_secret() -> None:
-    secret = [name for name, field in CDF["conn-fields"].items() if field["schema"].get("format") == "password"]
-    assert secret == ["token"]
+@pytest.mark.parametrize(("kind", "expected"), [("cdf", ["token"]), ("delta_lake_s3", ["session_token"])])
+def test_airflow_masks_what_is_secret(kind: str, expected: list[str]) -> None:
+    secret = [name for name, field in fields(kind).items() if field["schema"].get("format") == "password"]
+    assert secret == expected
     assert all(_hides(name) for name in [*secret, "password"])
 
 
