@@ -8,5 +8,11 @@ from airflow_provider_replicator.operators.delta_lake_resources import (
     CdfToDeltaRawOperator,
     CdfToDeltaResourceOperator,
 )
+from airflow_provider_replicator.operators.delta_lake_snapshots import DeltaPublishSnapshotOperator
 
-__all__ = ["CdfToDeltaInstancesOperator", "CdfToDeltaRawOperator", "CdfToDeltaResourceOperator"]
+__all__ = [
+    "CdfToDeltaInstancesOperator",
+    "CdfToDeltaRawOperator",
+    "CdfToDeltaResourceOperator",
+    "DeltaPublishSnapshotOperator",
+]
