@@ -101,12 +101,11 @@ class Decoder:
 
     def _whole(self, items: list[Any]) -> Rows:
         """Column by column; _MisfitError if anything does not fit."""
-        from msgspec.structs import astuple
-
         names = [column.name.removeprefix("_") for column in self._system]
-        columns = _columns(self._system, list(map(attrgetter(*names), items)))
+        columns = _columns(self._system, names, items)
         if self._columns:
-            columns |= _columns(self._columns, [astuple(self._held(item)) for item in items])
+            held = [self._held(item) for item in items]
+            columns |= _columns(self._columns, self._blank.__struct_fields__, held)
         return self._rows(columns, len(items), ())
 
     def _held(self, item: Any) -> Any:
@@ -131,32 +130,40 @@ class Decoder:
         return Rows(columns=columns, read=read, misfits=misfits, changed_ms=changed // 1000)
 
 
+_TYPED = frozenset({"text", "boolean", "int32", "int64", "float64"})
+
+
 class _MisfitError(Exception):
     pass
 
 
-def _columns(declared: Sequence[Column], rows: list[tuple[Any, ...]]) -> dict[str, pa.Array]:
+def _columns(declared: Sequence[Column], fields: Sequence[str], objects: list[Any]) -> dict[str, pa.Array]:
+    # Lists of values, not tuples of them: ten thousand tuples a page would be work for the garbage collector.
+    return {
+        column.name: _array(column, list(map(attrgetter(name), objects)))
+        for column, name in zip(declared, fields, strict=True)
+    }
+
+
+def _array(column: Column, values: list[Any]) -> pa.Array:
     import pyarrow as pa
 
-    if not rows:
-        return {one.name: pa.nulls(0, arrow_type(one.kind, is_list=one.is_list)) for one in declared}
-    if len(declared) == 1 and not isinstance(rows[0], tuple):
-        rows = [(row,) for row in rows]
-    return {one.name: _array(one, held) for one, held in zip(declared, zip(*rows, strict=True), strict=True)}
-
-
-def _array(column: Column, values: Sequence[Any]) -> pa.Array:
     if column.kind == "json":
         return _json_array(column, values)
     if column.kind == "reference":
         return _list_of_references(values) if column.is_list else _references(values)
+    if column.kind in _TYPED and not column.is_list:  # what the parser lets through is of the right type
+        try:
+            return pa.array(values, arrow_type(column.kind))
+        except (pa.ArrowException, OverflowError) as error:
+            raise _MisfitError from error
     array, misfits = column_array(column, values)
     if misfits:
         raise _MisfitError
     return array
 
 
-def _json_array(column: Column, values: Sequence[Any]) -> pa.Array:
+def _json_array(column: Column, values: list[Any]) -> pa.Array:
     """JSON as it came: nothing is parsed, so nothing is rounded."""
     import pyarrow as pa
 
@@ -185,15 +192,23 @@ def _text(json: bytes) -> str | None:
     return None if json == b"null" else json.decode()
 
 
-def _references(values: Sequence[Any]) -> pa.Array:
+def _references(values: list[Any]) -> pa.Array:
     import pyarrow as pa
 
-    spaces = pa.array([None if one is None else one.space for one in values], pa.string())
-    ids = pa.array([None if one is None else one.externalId for one in values], pa.string())
-    return pa.StructArray.from_arrays([spaces, ids], ["space", "externalId"], mask=spaces.is_null())
+    if not any(values):
+        return pa.nulls(len(values), arrow_type("reference"))
+    try:
+        parts = [pa.array(list(map(attrgetter(name), values)), pa.string()) for name in ("space", "externalId")]
+        return pa.StructArray.from_arrays(parts, ["space", "externalId"])
+    except AttributeError:  # None among them
+        parts = [
+            pa.array([None if one is None else getattr(one, name) for one in values], pa.string())
+            for name in ("space", "externalId")
+        ]
+        return pa.StructArray.from_arrays(parts, ["space", "externalId"], mask=parts[0].is_null())
 
 
-def _list_of_references(values: Sequence[Any]) -> pa.Array:
+def _list_of_references(values: list[Any]) -> pa.Array:
     import pyarrow as pa
 
     flat = _references([one for each in values if each is not None for one in each])
