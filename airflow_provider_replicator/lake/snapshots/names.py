@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.lake.instances.current import is_instances_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,12 +74,15 @@ def _paths(objects: Objects, pattern: str, name: str | None, missing_ok: bool) -
         return ["/".join(parts)]
     if name is not None:
         raise ConfigurationError(f"tables: {pattern!r} may be several tables, which cannot all be called {name!r}")
-    paths = list(_matching(objects, "", parts))
-    changes = {f"{path}_changes" for path in paths}
-    paths = [path for path in paths if path not in changes]
+    paths = [path for path in _matching(objects, "", parts) if not _belongs_to_another(path)]
     if not paths and not missing_ok:
         raise ConfigurationError(f"tables: there is no table {pattern!r} (missing_ok=True goes on without)")
     return paths
+
+
+def _belongs_to_another(path: str) -> bool:
+    """Changes that wait, and a resync on its way: part of the table of instances beside which they are."""
+    return path.startswith("instances/") and not is_instances_table(path)
 
 
 def _matching(objects: Objects, above: str, parts: list[str]) -> Iterator[str]:
