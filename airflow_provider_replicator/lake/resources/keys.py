@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_replicator.lake.arrow import arrow_schema
 from airflow_provider_replicator.lake.columns import quoted
 from airflow_provider_replicator.lake.errors import lake_errors
 
@@ -14,16 +15,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
+    from airflow_provider_replicator.lake.resources.declared import Layout
 
-def select(handle: DeltaTable, columns: Sequence[str], where: str = "") -> Iterator[pa.RecordBatch]:
-    """Columns of the table at the handle's version, a batch at a time."""
+
+def select(handle: DeltaTable, layout: Layout, columns: Sequence[str], where: str = "") -> Iterator[pa.RecordBatch]:
+    """Columns of the table at the handle's version, a batch at a time, of the types that they are declared with."""
     import pyarrow as pa
     from deltalake import QueryBuilder
 
+    declared = arrow_schema(layout.schema)
+    schema = pa.schema([declared.field(name) for name in columns])
     query = f"SELECT {', '.join(map(quoted, columns))} FROM t{f' WHERE {where}' if where else ''}"  # noqa: S608 - quoted
     with lake_errors("read keys"):
         for found in QueryBuilder().register("t", handle).execute(query):
-            yield pa.record_batch(found)
+            rows = pa.record_batch(found)
+            # DataFusion has types of its own for texts, of which Arrow knows little.
+            arrays = [array.cast(field.type) for field, array in zip(schema, rows.columns, strict=True)]
+            yield pa.record_batch(arrays, schema)
 
 
 def numbers(keys: pa.Array) -> Any:
@@ -50,11 +58,12 @@ class Keys:
         self._new: list[Any] = []
 
     @classmethod
-    def of(cls, handle: DeltaTable | None, column: str) -> Keys:
+    def of(cls, handle: DeltaTable | None, layout: Layout) -> Keys:
         """All keys of the table at this version."""
         import numpy as np
 
-        parts = [] if handle is None else [numbers(rows.column(0)) for rows in select(handle, [column])]
+        found = () if handle is None else select(handle, layout, layout.schema.key)
+        parts = [numbers(rows.column(0)) for rows in found]
         return cls(np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -104,14 +113,14 @@ def _find(among: Any, wanted: Any) -> tuple[Any, Any]:
 
 def unseen_values(
     handle: DeltaTable,
-    column: str,
+    layout: Layout,
     keys: Keys,
     more: Sequence[str] = (),
     keep: Callable[[pa.RecordBatch], Any] | None = None,
 ) -> list[Any]:
-    """The keys of the table that the run has not seen; of the rows that ``keep`` (a mask of a batch of ``column, *more``) wants."""
+    """The keys of the table that the run has not seen; of the rows that ``keep`` (a mask of a batch of ``key, *more``) wants."""
     found: list[Any] = []
-    for rows in select(handle, [column, *more]):
+    for rows in select(handle, layout, list(dict.fromkeys([layout.key_column, *more]))):
         mask = keys.is_unseen(rows.column(0))
         if keep is not None:
             mask &= keep(rows)

@@ -137,7 +137,7 @@ async def selected(landing: Landing, read: Read, still_there: StillThere, covers
     were not read, are deleted if the source does not have them any more. All other rows stay.
     """
     handle = await asyncio.to_thread(landing.prepare)
-    keys = await asyncio.to_thread(Keys.of, handle, landing.layout.key_column)
+    keys = await asyncio.to_thread(Keys.of, handle, landing.layout)
     upserts = _Upserts(landing, handle, keys)
     gone: list[Any] = []
 
@@ -148,7 +148,7 @@ async def selected(landing: Landing, read: Read, still_there: StillThere, covers
         if handle is None:
             return
         more = [name for name in ("externalId", "dataSetId") if name in landing.layout.schema.names]
-        missing = await asyncio.to_thread(unseen_values, handle, landing.layout.key_column, keys, more, covers)
+        missing = await asyncio.to_thread(unseen_values, handle, landing.layout, keys, more, covers)
         found = await still_there(missing)
         await pipe.put(found)  # they left the selection, or the list lags behind
         there = {document[landing.layout.key] for document in found}
@@ -234,7 +234,7 @@ async def replaced(landing: Landing, read: Read, still_there: StillThere | None 
     ``still_there`` is asked about the rows that would go: lists of CDF lag behind.
     """
     handle = await asyncio.to_thread(landing.prepare)
-    keys = await asyncio.to_thread(Keys.of, handle, landing.layout.key_column)
+    keys = await asyncio.to_thread(Keys.of, handle, landing.layout)
     replacement = _Replacement(landing, handle, keys)
 
     async def produce(pipe: Pipe) -> None:
@@ -242,10 +242,11 @@ async def replaced(landing: Landing, read: Read, still_there: StillThere | None 
         await read(counted.put)
         await pipe.drained()
         landing.guard(there=len(keys), gone=keys.unseen, read=counted.read)
-        if still_there is None or handle is None or not keys.unseen:
-            return
-        missing = await asyncio.to_thread(unseen_values, handle, landing.layout.key_column, keys)
-        await pipe.put(await still_there(missing))
+        if still_there is not None and handle is not None and keys.unseen:
+            missing = await asyncio.to_thread(unseen_values, handle, landing.layout, keys)
+            await pipe.put(await still_there(missing))
+            await pipe.drained()
+        await asyncio.to_thread(replacement.keep_refused)
 
     await through_thread(produce, replacement.all, room=_ROOM)
     await asyncio.to_thread(replacement.finish)
@@ -261,6 +262,7 @@ class _Replacement:
         self._decoder = landing.decoder()
         self._late: list[pa.RecordBatch] = []
         self._stay: list[Any] = []
+        self._kept: list[pa.RecordBatch] = []
         self._written = 0
 
     def all(self, pages: Pipe) -> None:
@@ -277,7 +279,7 @@ class _Replacement:
             self._see_refused()
             self._written += batch.num_rows
             yield batch
-        for batch in self._kept():
+        for batch in self._kept:
             self._written += batch.num_rows
             yield batch
 
@@ -304,16 +306,15 @@ class _Replacement:
         self._late.append(batch.filter(pa.array(~first)))
         return batch.filter(pa.array(first))
 
-    def _kept(self) -> Iterator[pa.RecordBatch]:
-        """The rows, as they are in the table, whose new versions do not fit."""
-        import pyarrow as pa
-
-        key, schema = self._landing.layout.key_column, self._decoder.arrow
+    def keep_refused(self) -> None:
+        """Read the rows, as they are in the table, whose new versions do not fit: they go along at the end. (Not by the thread that
+        writes: the library cannot read in the middle of a write.)
+        """
+        key, layout = quoted(self._landing.layout.key_column), self._landing.layout
         for start in range(0, len(self._stay) if self._handle is not None else 0, _KEYS):
             some = [literal(one) if isinstance(one, str) else str(one) for one in self._stay[start : start + _KEYS]]
             assert self._handle is not None
-            for batch in select(self._handle, schema.names, where=f"{quoted(key)} IN ({', '.join(some)})"):
-                yield from pa.Table.from_batches([batch]).cast(schema).to_batches()
+            self._kept += select(self._handle, layout, layout.schema.names, where=f"{key} IN ({', '.join(some)})")
 
     def finish(self) -> None:
         """When the replacement is committed: versions that came late, and the counts."""

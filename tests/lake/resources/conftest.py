@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_replicator.lake.location import Lake
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
 from tests.acceptance.projects import Project
 from tests.lake.resources.exports import Exports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from airflow_provider_replicator.lake.location import Lake
+    from pathlib import Path
 
 _numbers = count()
 
@@ -33,6 +33,13 @@ def exports_to(resources_sandbox: RunningSandbox) -> Iterator[Callable[[Lake], E
     resources_sandbox.control.clear_faults()
     resources_sandbox.control.resume()
     resources_sandbox.control.settings(short_pages=0, commit_delay_ms=0)
+
+
+@pytest.fixture
+def new_lake(tmp_path: Path) -> Callable[[], Lake]:
+    """Makes a new folder at each call."""
+    numbers = count()
+    return lambda: Lake(f"file://{tmp_path}/lake-{next(numbers)}")
 
 
 @pytest.fixture

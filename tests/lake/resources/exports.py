@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import polars as pl
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.acceptance.projects import Doc, Project
 
 Row = dict[str, Any]
-T = Any
+T = TypeVar("T")
 _SELECTED = frozenset(Selection.__dataclass_fields__)
 
 
@@ -64,8 +64,9 @@ class Exports:
     async def exporting(
         self, source: CdfClient, resource: str, window: tuple[int, int] | None = None, **options: Any
     ) -> Report:
+        mode = options.pop("mode", None)
         selection = Selection(**{name: options.pop(name) for name in list(options) if name in _SELECTED})
-        given = ResourceOptions(resource=resource, selection=selection, **_mode(window), **options)
+        given = ResourceOptions(resource=resource, selection=selection, **_mode(window, mode), **options)
         return await resource_to_delta(source=source, lake=self.lake, options=given)
 
     def export_raw(self, window: tuple[int, int] | None = None, **options: Any) -> Report:
@@ -111,8 +112,10 @@ class Exports:
         self.project.call("POST", path, {"items": [{"key": key} for key in keys]})
 
 
-def _mode(window: tuple[int, int] | None) -> dict[str, Any]:
-    return {} if window is None else {"mode": "window", "window": Window(*window)}
+def _mode(window: tuple[int, int] | None, mode: Any = None) -> dict[str, Any]:
+    if window is None:
+        return {} if mode is None else {"mode": mode}
+    return {"mode": "window", "window": Window(*window)}
 
 
 def _plain(value: Any) -> Any:
