@@ -12,6 +12,7 @@ from airflow_provider_replicator.sandbox.cdf.fields import text
 from airflow_provider_replicator.sandbox.cdf.http import Request, Response
 from airflow_provider_replicator.sandbox.cdf.models import checks
 from airflow_provider_replicator.sandbox.cdf.models.filters import all_of, compile_filter, view_predicate
+from airflow_provider_replicator.sandbox.cdf.models.indexed import Debug
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import Instance, Key, Predicate
 from airflow_provider_replicator.sandbox.cdf.models.rendering import Source, parse_sources, renderer, typing_of
 from airflow_provider_replicator.sandbox.cdf.models.sorts import InstanceSort
@@ -42,12 +43,19 @@ def key_of(item: checks.Item) -> Key:
 
 
 def instances_answer(
-    found: Iterable[Instance], sources: list[Source], *, typing: bool, cursor: str | None = None
+    found: Iterable[Instance],
+    sources: list[Source],
+    *,
+    typing: bool,
+    cursor: str | None = None,
+    debug: dict[str, Any] | None = None,
 ) -> Response:
     render = renderer(sources)
     parts = [b'{"items":[', b",".join([render(one) for one in found]), b"]"]
     if typing:
         parts += [b',"typing":', orjson.dumps(typing_of(sources))]
+    if debug is not None:
+        parts += [b',"debug":', orjson.dumps(debug)]
     if cursor is not None:
         parts += [b',"nextCursor":"', cursor.encode(), b'"']
     return Response(200, b"".join([*parts, b"}"]))
@@ -59,14 +67,17 @@ def list_instances(project: Project, request: Request) -> Response:
     limit = limit_of(payload.get("limit"), MAX_LIMIT, MAX_LIMIT)
     limit = min(limit, project.settings.short_pages or limit)
     sources = parse_sources(models.schema, payload.get("sources"))
-    typing = checks.flag(payload, "includeTyping")
+    debug = Debug(payload)
     predicate = listed(models, payload, sources)
     scope = ["/models/instances/list", {name: value for name, value in payload.items() if name not in _FREE and value}]
     cursor = payload.get("cursor")
     after = None if cursor is None else project.cursors.read(scope, checked("cursor", text(10_000), cursor))
     found, position = _page(models, payload, predicate, after, limit)
     following = None if position is None else project.cursors.make(scope, position)
-    return instances_answer(found, sources, typing=typing, cursor=following)
+    notes = debug.answer(models.schema, {"instances": payload.get("sort")}, {}) if debug.wanted else None
+    shown, following = (found, following) if debug.emits_results else ([], None)
+    typing = checks.flag(payload, "includeTyping")
+    return instances_answer(shown, sources, typing=typing, debug=notes, cursor=following)
 
 
 def listed(models: Models, payload: Mapping[str, Any], sources: list[Source]) -> Predicate:
@@ -94,14 +105,15 @@ def _page(
 
 
 def by_ids(project: Project, request: Request) -> Response:
-    """Those that are there, in the order of the request."""
+    """Those that are there (and have data in all of the views), in the order of the request."""
     payload = body(request)
     models = models_of(project)
     keys = dict.fromkeys(key_of(item) for item in items(payload, MAX_ITEMS))
     sources = parse_sources(models.schema, payload.get("sources"))
-    found = (models.instances.by_key.get(key) for key in keys)
-    typing = checks.flag(payload, "includeTyping")
-    return instances_answer((one for one in found if one is not None), sources, typing=typing)
+    found = [one for key in keys if (one := models.instances.by_key.get(key)) is not None]
+    belongs = all_of([view_predicate(models, source.view) for source in sources])
+    shown = found if belongs is None else filter(belongs, found)
+    return instances_answer(shown, sources, typing=checks.flag(payload, "includeTyping"))
 
 
 def inspect(project: Project, request: Request) -> Response:
