@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.lake.datapoints.files import TableFile
 
 
+#: What a mark says of a row: it stays; it goes, and perhaps a new one comes in its stead; it goes for good.
+STAYS, REPLACED, DELETED = 0, 1, 2
+
+
 @dataclass(frozen=True, slots=True)
 class InWindow:
     """Rows in ``[start, end)``, ms, of the series whose keys (space, external id) are in ``series`` (None: of all), in ``buckets``."""
@@ -34,17 +38,15 @@ class InWindow:
     def _holds(self, file: TableFile) -> bool:
         return file.first is not None and file.last is not None and self.start <= file.first and file.last < self.end
 
-    def mask(self, keys: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        stamps = stamps_of(keys)
-        inside = (stamps >= self.start) & (stamps < self.end)
-        if self.series is None or not inside.any():
-            return inside
-        codes, found = key_codes(keys)
+    def marks(self, keys: pa.RecordBatch) -> npt.NDArray[np.uint8]:
         import numpy as np
 
-        known = np.fromiter((key in self.series for key in found), bool, len(found))
-        masked: npt.NDArray[np.bool_] = inside & known[codes]
-        return masked
+        stamps = stamps_of(keys)
+        inside = (stamps >= self.start) & (stamps < self.end)
+        if self.series is not None and inside.any():
+            codes, found = key_codes(keys)
+            inside &= np.fromiter((key in self.series for key in found), bool, len(found))[codes]
+        return inside.astype(np.uint8)
 
 
 def stamps_of(keys: pa.RecordBatch) -> npt.NDArray[np.int64]:
@@ -63,6 +65,9 @@ def key_codes(keys: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], list[tuple[s
     pairs = np.asarray(names.indices, np.int64) * (len(spaces.dictionary) + 1)
     if spaces.null_count < len(spaces):
         pairs += np.asarray(spaces.indices.fill_null(-1), np.int64) + 1
-    found, codes = np.unique(pairs, return_inverse=True)
     name, space = names.dictionary.to_pylist(), [None, *spaces.dictionary.to_pylist()]
-    return codes, [(space[pair % len(space)], name[pair // len(space)]) for pair in found.tolist()]
+    codes = pairs
+    if len(name) * len(space) > max(1000, len(pairs)):  # far more combinations than rows
+        found, codes = np.unique(pairs, return_inverse=True)
+        return codes, [(space[pair % len(space)], name[pair // len(space)]) for pair in found.tolist()]
+    return codes, [(one, other) for other in name for one in space]

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_replicator.lake.datapoints.doomed import DELETED, STAYS
 from airflow_provider_replicator.lake.datapoints.layout import NAMES
 from airflow_provider_replicator.lake.datapoints.parquet import ParquetFile
 from airflow_provider_replicator.lake.datapoints.rows import file_schema
@@ -31,7 +32,9 @@ _KEY = ["externalId", "_instanceSpace", "timestamp"]
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A file of one version of the table. ``first`` and ``last``: timestamps, ms, None where the log does not say."""
+    """A file of one version of the table. ``first`` and ``last``: timestamps, ms; ``names``: first and last external id. None where
+    the log does not say.
+    """
 
     path: str
     size: int
@@ -40,6 +43,12 @@ class TableFile:
     bucket: int
     first: int | None
     last: int | None
+    names: tuple[str | None, str | None] = (None, None)
+
+    def may_name(self, external_id: str) -> bool:
+        """Whether there may be rows of such a series."""
+        first, last = self.names
+        return (first is None or first <= external_id) and (last is None or external_id <= last)
 
     def action(self) -> RemoveAction:
         """What a commit says that takes it away."""
@@ -57,8 +66,8 @@ class Doomed(Protocol):
     def takes_all(self, file: TableFile) -> bool:
         """Whether, by what the log says, all rows of the file go."""
 
-    def mask(self, keys: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """Which of these rows (externalId, _instanceSpace, timestamp) go."""
+    def marks(self, keys: pa.RecordBatch) -> npt.NDArray[np.uint8]:
+        """Which of these rows (externalId, _instanceSpace, timestamp) go: STAYS, REPLACED or DELETED."""
 
 
 def files_of(handle: DeltaTable, layout: Layout) -> Iterator[TableFile]:
@@ -68,11 +77,12 @@ def files_of(handle: DeltaTable, layout: Layout) -> Iterator[TableFile]:
     found = pa.table(handle.get_add_actions(flatten=True))
     names = set(found.column_names)
     folders = [f"partition.{name}" for name in layout.schema.partition_by]
-    wanted = ["path", "size_bytes", "num_records", "min.timestamp", "max.timestamp", *folders]
+    bounds = [f"{which}.{name}" for name in ("timestamp", "externalId") for which in ("min", "max")]
+    wanted = ["path", "size_bytes", "num_records", *bounds, *folders]
     columns = [_column(found, name) if name in names else [None] * len(found) for name in wanted]
-    for path, size, rows, first, last, period, *bucket in zip(*columns, strict=True):
+    for path, size, rows, first, last, low, high, period, *bucket in zip(*columns, strict=True):
         values = {layout.column: str(period)} | ({layout.schema.partition_by[1]: str(bucket[0])} if bucket else {})
-        yield TableFile(path, size, rows, values, bucket[0] if bucket else 0, first, last)
+        yield TableFile(path, size, rows, values, bucket[0] if bucket else 0, first, last, (low, high))
 
 
 def _column(found: pa.Table, name: str) -> list[Any]:
@@ -87,9 +97,12 @@ def _column(found: pa.Table, name: str) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was found in a file: ``gone`` rows are to go; ``rest``: the file that the other rows are in now, None if all go."""
+    """What was found in a file: ``gone`` rows are to go, ``deleted`` of them for good; ``rest``: the file that the other rows are in
+    now, None if all go.
+    """
 
     gone: int
+    deleted: int = 0
     rest: NewFile | None = None
 
 
@@ -97,22 +110,19 @@ def look(objects: Objects, table_path: str, file: TableFile, doomed: Doomed) -> 
     """Read a file, and write the rows that stay to a new one if only some of them go. Memory holds a few batches."""
     if file.rows is not None and doomed.takes_all(file):
         return Looked(file.rows)
-    masks = _masks(objects, table_path, file, doomed)
-    gone = sum(int(mask.sum()) for mask in masks)
-    if not gone or gone == sum(map(len, masks)):
-        return Looked(gone)
+    marks = [doomed.marks(batch) for batch in _batches(objects, table_path, file, _KEY)]
+    gone = sum(int((some != STAYS).sum()) for some in marks)
+    deleted = sum(int((some == DELETED).sum()) for some in marks)
+    if not gone or gone == sum(map(len, marks)):
+        return Looked(gone, deleted)
     rest = ParquetFile(file.values)
     try:
-        for batch, mask in zip(_batches(objects, table_path, file, NAMES), masks, strict=True):
-            rest.write(_without(batch, mask))
-        return Looked(gone, rest.finish(objects, table_path))
+        for batch, some in zip(_batches(objects, table_path, file, NAMES), marks, strict=True):
+            rest.write(_without(batch, some != STAYS))
+        return Looked(gone, deleted, rest.finish(objects, table_path))
     except BaseException:
         rest.close()
         raise
-
-
-def _masks(objects: Objects, table_path: str, file: TableFile, doomed: Doomed) -> list[npt.NDArray[np.bool_]]:
-    return [doomed.mask(batch) for batch in _batches(objects, table_path, file, _KEY)]
 
 
 def _without(batch: pa.RecordBatch, mask: npt.NDArray[np.bool_]) -> pa.Table:

@@ -4,16 +4,64 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_replicator.cdf.options import DatapointOptions, Selection
 from airflow_provider_replicator.exceptions import ConfigurationError
 from airflow_provider_replicator.lake.location import path_part
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_replicator.cdf.options import Mode
     from airflow_provider_replicator.core.window import Window
     from airflow_provider_replicator.lake.datapoints.layout import Period
+
+
+OnRemoved = Literal["keep", "delete"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedOptions:
+    """``subscription``: its external id. ``create_subscription``: what to make it of where it does not exist, as the API has it
+    (``filter``, or ``timeSeriesIds`` and ``instanceIds``; ``partitionCount``, ``name`` …). ``on_removed``: what happens to the rows
+    of a series that the subscription no longer follows. ``resync``: read all series in whole, as the first run does.
+
+    ``batch_points``: changes of one commit, about; they are held in memory. ``max_minutes``: after that a run ends at the next
+    commit, although there is more; the next run goes on. The rest as in :class:`PointsOptions`.
+    """
+
+    subscription: str
+    create_subscription: Mapping[str, Any] | None = None
+    on_removed: OnRemoved = "keep"
+    resync: bool = False
+    batch_points: int = 500_000
+    max_minutes: float = 60.0
+    table_name: str = "datapoints_feed"
+    partition_by: Period | None = None
+    include_status: bool = False
+    dead_letter_path: str | None = None
+    max_failed: int = 0
+    on_misfit: Literal["fail", "rescue"] = "fail"
+
+    def __post_init__(self) -> None:
+        if not self.subscription:
+            raise ConfigurationError("subscription is empty: write its external id")
+        if self.on_removed not in ("keep", "delete"):
+            raise ConfigurationError(f"on_removed is {self.on_removed!r}: write 'keep' or 'delete'")
+        if self.batch_points < 1 or self.max_minutes <= 0:
+            raise ConfigurationError("batch_points and max_minutes are numbers > 0")
+        self.whole_series()  # checks the rest
+
+    def whole_series(self) -> PointsOptions:
+        """For reading series from their beginning."""
+        return PointsOptions(
+            table_name=self.table_name,
+            partition_by=self.partition_by,
+            include_status=self.include_status,
+            dead_letter_path=self.dead_letter_path,
+            max_failed=self.max_failed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from airflow_provider_replicator.exceptions import LakeConflictError
 from airflow_provider_replicator.lake.datapoints.files import files_of, look
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.table import commit_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from deltalake import DeltaTable, Transaction
 
@@ -35,22 +34,36 @@ _LONGEST_WAIT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """``gone``: rows that were taken out. ``version``: the table's with the commit, None if there was nothing to do."""
+    """``gone``: rows that were taken out, ``deleted`` of them surely for good. ``version``: the table's with the commit, None if there
+    was nothing to do.
+    """
 
     gone: int
+    deleted: int
     version: int | None
+
+    @classmethod
+    def by(cls, looked: Iterable[Looked], version: int) -> Replaced:
+        found = list(looked)
+        return cls(sum(one.gone for one in found), sum(one.deleted for one in found), version)
 
 
 @dataclass(slots=True)
 class Replacement:
-    """``new`` files in, ``doomed`` rows out. ``transaction``: made for each try from the handle that it commits through."""
+    """``new`` files in, ``doomed`` rows out.
+
+    ``transactions`` are made for each try from the handle that it commits through. ``is_done``: whether a handle already has what an
+    earlier try wanted to commit; None: if the first new file is there.
+    """
 
     table: Table
     layout: Layout
     new: Sequence[NewFile]
     doomed: Doomed
-    transaction: Callable[[DeltaTable], Transaction | None] = lambda _: None
+    transactions: Callable[[DeltaTable], list[Transaction]] = lambda _: []
+    is_done: Callable[[DeltaTable], bool] | None = None
     _looked: dict[str, Looked] = field(default_factory=dict)
+    _tried: bool = False
 
     async def commit(self) -> Replaced:
         """Raises LakeConflictError when others were always faster; nothing is in the table then."""
@@ -69,25 +82,38 @@ class Replacement:
         handle = self.table.open()
         return handle is not None and any(map(self.doomed.may_touch, files_of(handle, self.layout)))
 
-    async def abandon(self) -> None:
-        """Remove the files that this made: nothing was committed."""
-        await asyncio.to_thread(self._remove, [looked.rest for looked in self._looked.values()])
+    async def abandon(self) -> bool:
+        """Remove the files that this made, if they are certainly in no version of the table; whether they are not.
+
+        After a commit was tried nobody knows: its answer may be what went wrong.
+        """
+        if not self._tried:
+            await asyncio.to_thread(self._remove, [looked.rest for looked in self._looked.values()])
+        return not self._tried
 
     def _try(self) -> Replaced:
         handle = self.table.open()
         assert handle is not None
         files = list(files_of(handle, self.layout))
-        if self.new and self.new[0].path in {file.path for file in files}:
-            return self._done(
-                files, handle.version()
-            )  # an earlier try of ours was the last word, and its answer was lost
+        there = {file.path for file in files}
+        if self._is_done(handle, there):  # the answer to an earlier try of ours was lost
+            gone = (looked for path, looked in self._looked.items() if path not in there)
+            return Replaced.by(gone, handle.version())
         touched = [(file, self._look(file)) for file in files if self.doomed.may_touch(file)]
         touched = [(file, looked) for file, looked in touched if looked.gone]
-        transaction = self.transaction(handle)
-        if not self.new and not touched and transaction is None:
-            return Replaced(0, None)
-        self._commit(handle, touched, transaction)
-        return Replaced(sum(looked.gone for _, looked in touched), handle.version() + 1)
+        transactions = self.transactions(handle)
+        if not self.new and not touched and not transactions:
+            return Replaced(0, 0, None)
+        version = handle.version() + 1
+        self._commit(handle, touched, transactions)
+        used = {looked.rest.path for _, looked in touched if looked.rest} | there
+        self._remove([looked.rest for looked in self._looked.values() if looked.rest and looked.rest.path not in used])
+        return Replaced.by((looked for _, looked in touched), version)
+
+    def _is_done(self, handle: DeltaTable, there: set[str]) -> bool:
+        if self.is_done is not None:
+            return self.is_done(handle)
+        return bool(self.new) and self.new[0].path in there
 
     def _look(self, file: TableFile) -> Looked:
         """Each file once, however often the commit is tried: files never change."""
@@ -96,24 +122,20 @@ class Replacement:
         return self._looked[file.path]
 
     def _commit(
-        self, handle: DeltaTable, touched: Sequence[tuple[TableFile, Looked]], transaction: Transaction | None
+        self, handle: DeltaTable, touched: Sequence[tuple[TableFile, Looked]], transactions: list[Transaction]
     ) -> None:
+        from deltalake import CommitProperties
+
         rests = [looked.rest for _, looked in touched if looked.rest is not None]
+        self._tried = True
         with lake_errors(f"write {self.table.path}"):
             handle.create_write_transaction(
                 [*(file.action() for file in (*self.new, *rests)), *(file.action() for file, _ in touched)],
                 "append",  # what it takes away is named, not meant
                 handle.schema(),
                 list(self.layout.schema.partition_by),
-                commit_properties=commit_properties(transaction, retries=0),
+                commit_properties=CommitProperties(max_commit_retries=0, app_transactions=transactions or None),
             )
-        kept = {rest.path for rest in rests}
-        self._remove([looked.rest for looked in self._looked.values() if looked.rest and looked.rest.path not in kept])
-
-    def _done(self, files: Sequence[TableFile], version: int) -> Replaced:
-        there = {file.path for file in files}
-        gone = sum(looked.gone for path, looked in self._looked.items() if path not in there)
-        return Replaced(gone, version)
 
     def _remove(self, files: Sequence[NewFile | None]) -> None:
         self.table.lake.objects().delete([f"{self.table.path}/{file.path}" for file in files if file is not None])

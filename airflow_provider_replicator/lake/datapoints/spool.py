@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from airflow_provider_replicator.lake.datapoints.parquet import ParquetFile
 from airflow_provider_replicator.lake.datapoints.rows import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import TracebackType
 
     from airflow_provider_replicator.lake.datapoints.layout import Folder, Layout
     from airflow_provider_replicator.lake.datapoints.parquet import NewFile
+    from airflow_provider_replicator.lake.datapoints.replace import Replaced, Replacement
     from airflow_provider_replicator.lake.datapoints.rows import Chunk
     from airflow_provider_replicator.lake.objects import Objects
 
@@ -42,7 +44,9 @@ class _Part:
 
 
 class Spool:
-    """``add`` rows in any order, then ``finish``. Belongs to one event loop; the work is done in threads."""
+    """``add`` rows in any order, then ``finish``, then commit. A context manager, which removes what was written if the run fails
+    before its commit. Belongs to one event loop; the work is done in threads.
+    """
 
     def __init__(self, layout: Layout, objects: Objects, table_path: str, *, good: int | None = None) -> None:
         self._layout = layout
@@ -54,6 +58,7 @@ class Spool:
         self._work = asyncio.Semaphore(AT_ONCE)
         self._uploads = asyncio.Semaphore(AT_ONCE)
         self._uploading: list[asyncio.Task[NewFile]] = []
+        self._replacement: Replacement | None = None
         self._running: set[asyncio.Future[None]] = set()
         self.rows = 0
 
@@ -79,8 +84,22 @@ class Spool:
             await self._upload(part)
         return [await task for task in self._uploading]
 
-    async def abandon(self) -> None:
-        """Remove what was written: the run failed. What a thread has begun is waited for."""
+    async def committed(self, replacement: Replacement) -> Replaced:
+        """Commit what ``finish`` made. From then on only the table knows whether the objects are needed."""
+        self._replacement = replacement
+        return await replacement.commit()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and (self._replacement is None or await self._replacement.abandon()):
+            await self._abandon()
+
+    async def _abandon(self) -> None:
+        """Remove what was written. What a thread has begun is waited for."""
         await asyncio.gather(*self._running, return_exceptions=True)
         done = await asyncio.gather(*self._uploading, return_exceptions=True)
         for part in self._parts.values():

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 LANES = 8
 UNITS = 4
 #: Before and after everything.
-_ALWAYS = (-(1 << 62), 1 << 62)
+ALWAYS = (-(1 << 62), 1 << 62)
 
 
 async def export_datapoints(
@@ -61,17 +61,17 @@ async def export_datapoints(
     report = _report(source, lake, options)
     with accounted(report, source):
         table = Table(lake, options.table_path)
-        layout = await asyncio.to_thread(_prepared, table, options)
+        layout = await asyncio.to_thread(prepared, table, options)
         buckets = layout.buckets_of(options.shard)
         series = await selected_series(source, options.reading(), report)
         spool = Spool(layout, lake.objects(), table.path, good=0 if options.include_status else None)
-        try:
+        doomed = _doomed(layout, series, options, buckets)
+        async with spool:
             await read_points(source, series, options, report, TableSink(layout, spool, report), progress)
-            replacement = Replacement(table, layout, await spool.finish(), _doomed(layout, series, options, buckets))
-            replaced = await _replaced(replacement, options, nothing_listed=not series)
-        except BaseException:
-            await spool.abandon()
-            raise
+            replacement = Replacement(table, layout, await spool.finish(), doomed)
+            if not series and options.mode == "full":
+                await asyncio.to_thread(_guard, replacement)
+            replaced = await spool.committed(replacement)
         _count(report, table.path, spool.rows, replaced)
     return report
 
@@ -110,7 +110,7 @@ def _hundreds(series: Sequence[Series]) -> Iterator[list[Series]]:
         yield list(series[at : at + MAX_ITEMS])
 
 
-def _prepared(table: Table, options: PointsOptions) -> Layout:
+def prepared(table: Table, options: PointsOptions) -> Layout:
     """The table's layout; the table is there afterwards."""
     shards = options.shard[1] if options.shard else None
     handle = table.open()
@@ -126,21 +126,16 @@ def _doomed(
     keys = frozenset(layout.named(one).key for one in series)
     if options.window is not None:
         return InWindow(options.window.start_ms, options.window.end_ms, keys, buckets)
-    return InWindow(*_ALWAYS, None if options.selection.everything else keys, buckets)
+    return InWindow(*ALWAYS, None if options.selection.everything else keys, buckets)
 
 
-async def _replaced(replacement: Replacement, options: PointsOptions, *, nothing_listed: bool) -> Replaced:
-    """Commit. That the source lists nothing is no reason to empty a table."""
-    if nothing_listed and options.mode == "full" and await asyncio.to_thread(replacement.would_touch):
+def _guard(replacement: Replacement) -> None:
+    """That the source lists nothing is no reason to empty a table."""
+    if replacement.would_touch():
         raise DeleteGuardError(
             f"the source lists no time series, and {replacement.table.path} has rows: nothing was changed. Look at the "
             "capabilities of the source connection, or remove the table"
         )
-    try:
-        return await replacement.commit()
-    except BaseException:
-        await replacement.abandon()
-        raise
 
 
 def _count(report: Report, path: str, rows: int, replaced: Replaced) -> None:

@@ -11,7 +11,8 @@ import polars as pl
 from deltalake import DeltaTable
 
 from airflow_provider_replicator.core.window import Window, moment_ms
-from airflow_provider_replicator.lake.datapoints.options import PointsOptions
+from airflow_provider_replicator.lake.datapoints.feed import follow_subscription
+from airflow_provider_replicator.lake.datapoints.options import FeedOptions, PointsOptions
 from airflow_provider_replicator.lake.datapoints.window import export_datapoints
 from tests.cdf.streams import Side
 
@@ -48,7 +49,10 @@ class Exports:
         """Make the series that are new, and insert the points."""
 
         async def work(source: Side, _: Side) -> None:
-            known = {one["externalId"] for one in (await source.client.post_json("/timeseries/list", {}))["items"]}
+            known = {
+                one.get("externalId")
+                for one in (await source.client.post_json("/timeseries/list", {"limit": 1000}))["items"]
+            }
             new = [key for key in series if key not in known]
             if new:
                 await source.make_series(*new, isString=strings)
@@ -69,6 +73,24 @@ class Exports:
     async def exporting(self, options: PointsOptions) -> Report:
         async with self.pair.clients() as (source, _):
             return await export_datapoints(source=source, lake=self.lake, options=options)
+
+    def follow(self, subscription: str = "sub", **options: Any) -> Report:
+        """One run of the feed."""
+        return asyncio.run(self.following(FeedOptions(subscription=subscription, **options)))
+
+    async def following(self, options: FeedOptions) -> Report:
+        async with self.pair.clients() as (source, _):
+            return await follow_subscription(source=source, lake=self.lake, options=options)
+
+    def subscribe(self, *series: str, name: str = "sub", partitions: int = 2, **what: Any) -> None:
+        item = {"externalId": name, "partitionCount": partitions, **({"timeSeriesIds": series} if series else what)}
+        self.post("/timeseries/subscriptions", item)
+
+    def post(self, path: str, *items: dict[str, Any]) -> Any:
+        return self.at_source(lambda source: source.client.post_json(path, {"items": list(items)}))
+
+    def delete(self, key: str, begin: int, end: int) -> None:
+        self.at_source(lambda source: source.delete(key, begin, end))
 
     def other(self) -> Exports:
         """The same project, another lake."""
