@@ -23,6 +23,9 @@ class Limit:
     identity_concurrency: int | None = None
 
 
+#: requests at a time to the instances of a project
+READS, WRITES, DELETES = 8, 4, 2
+
 _EVENTS_LIKE: Mapping[str, Limit] = MappingProxyType(
     {
         "all": Limit(200, 150, 50, 40),
@@ -46,6 +49,12 @@ LIMITS: Mapping[str, Mapping[str, Limit]] = MappingProxyType(
         "relationships": _EVENTS_LIKE,
         "files": {"all": Limit(160, 120), "analytical": Limit(30, 23)},
         "raw": {"all": Limit(None, None, 64, 48)},
+        # Instances have no rates, only so many requests at a time: /models/statistics answers these numbers.
+        "models": {
+            "read": Limit(None, None, READS),
+            "write": Limit(None, None, WRITES),
+            "delete": Limit(None, None, DELETES),
+        },
     }
 )
 
@@ -59,11 +68,22 @@ def categories(method: str, path: str) -> tuple[str, tuple[str, ...]]:
     if area in ("timeseries", "sequences") and "data" in segments:
         return f"{area}/data", ()
     last = segments[-1]
+    if area == "models":
+        return area, _of_instances(segments)
     if last == "aggregate":
         return area, ("all", "aggregate")
     if last in _ANALYTICAL or (method == "GET" and len(segments) == 1):
         return area, ("all", "analytical")
     return area, ("all", "crud")
+
+
+def _of_instances(segments: list[str]) -> tuple[str, ...]:
+    """What a request to ``/models/instances`` counts in; spaces, containers, views and data models have no published limits."""
+    if segments[1:2] != ["instances"]:
+        return ()
+    if len(segments) == 2:
+        return ("write",)
+    return ("delete",) if segments[-1] == "delete" else ("read",)
 
 
 class Bucket:

@@ -7,14 +7,13 @@ from collections import Counter
 from typing import Any
 
 from airflow_provider_replicator.sandbox.cdf.http import Request, Response
+from airflow_provider_replicator.sandbox.cdf.limits import DELETES, READS, WRITES
 from airflow_provider_replicator.sandbox.cdf.models import checks
 from airflow_provider_replicator.sandbox.cdf.models.state import Models, models_of
 from airflow_provider_replicator.sandbox.cdf.payload import body, items, json_answer
 from airflow_provider_replicator.sandbox.cdf.project import Project
 from airflow_provider_replicator.sandbox.cdf.routing import Route
 
-#: requests at a time, of a project; answered here, and enforced when rate limits are on
-READS, WRITES, DELETES = 8, 4, 2
 _LIMITS = {"spaces": 100, "containers": 1000, "views": 2000, "dataModels": 500, "containerProperties": 25_000}
 _INSTANCES, _SOFT_DELETED = 5_000_000, 10_000_000
 
