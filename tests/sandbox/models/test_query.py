@@ -307,3 +307,21 @@ def test_a_graph_may_time_out(cdf: Caller) -> None:
     with pytest.raises(AnswerError, match="timed out") as refused:
         query(cdf, a={"nodes": {}, "limit": 1001})
     assert refused.value.status == 408
+
+
+def test_what_a_debugger_asks_for(cdf: Caller) -> None:
+    """Notices on sorts that no index supports; a translation and a plan that are empty, as nothing is translated here."""
+    debug = {"emitResults": False, "includeTranslatedQuery": True, "includePlan": True}
+    by_name, by_size = ([{"property": of_pump(name)}] for name in ("name", "size"))
+    asked = {
+        "with": {"a": {"nodes": {}, "sort": by_name}, "b": {"nodes": {}, "sort": by_size}},
+        "select": {"a": {}},
+        "debug": debug,
+    }
+    answer = cdf.post("/models/instances/query", asked)
+    assert (answer["items"], answer["nextCursor"]) == ({"a": []}, {})
+    (notice,) = answer["debug"]["notices"]
+    assert (notice["code"], notice["resultExpression"], notice["sort"]) == ("sortNotBackedByIndex", "a", by_name)
+    assert set(answer["debug"]) == {"notices", "translatedQuery", "plan"}
+    synced = cdf.post("/models/instances/sync", {"with": {"a": {"nodes": {}}}, "select": {"a": {}}, "debug": {}})
+    assert synced["debug"] == {"notices": []}

@@ -18,6 +18,7 @@ from airflow_provider_replicator.sandbox.cdf.models.expressions import (
     parse,
 )
 from airflow_provider_replicator.sandbox.cdf.models.filters import all_of, compile_filter
+from airflow_provider_replicator.sandbox.cdf.models.indexed import Debug
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import Instance, Predicate
 from airflow_provider_replicator.sandbox.cdf.models.listings import listings_of
 from airflow_provider_replicator.sandbox.cdf.models.rendering import parse_sources, renderer, typing_of
@@ -54,6 +55,7 @@ def query(project: Project, request: Request) -> Response:
     evaluation = Evaluation(project, plan)
     render = {name: renderer(sources) for name, sources in selected(evaluation.models, plan).items()}
     evaluation.check()
+    debug = Debug(payload)
     items = {name: _shown(evaluation, name) for name in plan.selects}
     cursors = {name: evaluation.cursor(name) for name in plan.selects}
     return respond(
@@ -61,6 +63,7 @@ def query(project: Project, request: Request) -> Response:
         plan,
         {name: list(map(render[name], found)) for name, found in items.items()},
         {name: cursor for name, cursor in cursors.items() if cursor is not None},
+        debug,
     )
 
 
@@ -87,12 +90,19 @@ def selected(models: Models, plan: Plan) -> dict[str, Any]:
     }
 
 
-def respond(models: Models, plan: Plan, items: dict[str, list[bytes]], cursors: dict[str, str]) -> Response:
+def respond(
+    models: Models, plan: Plan, items: dict[str, list[bytes]], cursors: dict[str, str], debug: Debug
+) -> Response:
+    if not debug.emits_results:
+        items, cursors = {name: [] for name in items}, {}
     pieces = [orjson.dumps(name) + b":[" + b",".join(found) + b"]" for name, found in items.items()]
     tail = b'},"nextCursor":' + orjson.dumps(cursors)
     if plan.include_typing:
         typing = {name: typing_of(sources) for name, sources in selected(models, plan).items()}
         tail += b',"typing":' + orjson.dumps(typing)
+    if debug.wanted:
+        sorts = {name: getattr(one, "sort", None) for name, one in plan.expressions.items()}
+        tail += b',"debug":' + orjson.dumps(debug.answer(models.schema, sorts, plan.parameters))
     return Response(body=b'{"items":{' + b",".join(pieces) + tail + b"}")
 
 

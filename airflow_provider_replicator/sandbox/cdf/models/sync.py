@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
 from airflow_provider_replicator.sandbox.cdf.models.expressions import Expression, Plan, parse
 from airflow_provider_replicator.sandbox.cdf.models.filters import all_of, compile_filter
-from airflow_provider_replicator.sandbox.cdf.models.indexed import check_backfill_sort
+from airflow_provider_replicator.sandbox.cdf.models.indexed import Debug, check_backfill_sort
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import RETENTION_MS, Instance, Predicate
 from airflow_provider_replicator.sandbox.cdf.models.listings import listings_of
 from airflow_provider_replicator.sandbox.cdf.models.query import INVALID_CURSOR, is_of, refuse_heavy, respond, selected
@@ -83,12 +83,14 @@ def sync(project: Project, request: Request) -> Response:
     render = {name: renderer(sources) for name, sources in selected(models, plan).items()}
     session = Sync(project, plan, missed_deletes=flag_of(payload, "allowExpiredCursorsAndAcceptMissedDeletes"))
     session.check()
+    debug = Debug(payload)
     pages = {name: session.page(name) for name in plan.selects}
     return respond(
         models,
         plan,
         {name: list(map(render[name], found)) for name, (found, _) in pages.items()},
         {name: project.cursors.make(session.scope(name), cursor.encoded()) for name, (_, cursor) in pages.items()},
+        debug,
     )
 
 
