@@ -212,7 +212,7 @@ def _client(lake: Lake) -> Any:
         }
 
     # The keys are known: a profile that the environment names is for others, and perhaps not there.
-    session = Session(session_vars={"profile": (None, None, None, None)})  # type: ignore[arg-type]
+    session = Session(session_vars={"profile": (None, None, None, None)})
     session._credentials = DeferredRefreshableCredentials(current, "lake")  # type: ignore[attr-defined]
     return boto3.session.Session(botocore_session=session, region_name=access.region).client(
         "s3",

@@ -47,6 +47,8 @@ class DeltaOperator(EngineOperator):
 
     #: What the asset alias ``delta:…`` and the report are called by. A subclass says so.
     resource_type: ClassVar[str]
+    #: Whether there is news for whoever is scheduled on a table.
+    writes_tables: ClassVar[bool] = True
 
     template_fields: Sequence[str] = ("delta_conn_id",)
     ui_color = "#e0f2ec"
@@ -54,7 +56,8 @@ class DeltaOperator(EngineOperator):
     def __init__(self, *, delta_conn_id: str = "delta_lake_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.delta_conn_id = delta_conn_id
-        self.outlets = [*self.outlets, table_alias(self.resource_type)]
+        if self.writes_tables:
+            self.outlets = [*self.outlets, table_alias(self.resource_type)]
 
     @abstractmethod
     def _options(self, **common: Any) -> Any:

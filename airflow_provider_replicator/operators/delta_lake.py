@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from airflow_provider_replicator.operators.delta_lake_datapoints import CdfToDeltaDatapointsOperator
 from airflow_provider_replicator.operators.delta_lake_instances import CdfToDeltaInstancesOperator
 from airflow_provider_replicator.operators.delta_lake_resources import (
     CdfToDeltaRawOperator,
     CdfToDeltaResourceOperator,
 )
 from airflow_provider_replicator.operators.delta_lake_snapshots import DeltaPublishSnapshotOperator
+from airflow_provider_replicator.operators.delta_lake_upkeep import DeltaOptimizeTableOperator
 
 __all__ = [
+    "CdfToDeltaDatapointsOperator",
     "CdfToDeltaInstancesOperator",
     "CdfToDeltaRawOperator",
     "CdfToDeltaResourceOperator",
+    "DeltaOptimizeTableOperator",
     "DeltaPublishSnapshotOperator",
 ]
