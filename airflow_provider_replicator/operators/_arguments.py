@@ -61,6 +61,18 @@ def import_function(name: str, value: Any) -> Callable[..., object] | None:
     return cast("Callable[..., object]", function)
 
 
+def read_shard(value: Any) -> tuple[int, int] | None:
+    """``{"index": i, "count": n}`` as a pair, checked."""
+    shard = coerce("shard", value, "mapping")
+    if shard is None:
+        return None
+    if set(shard) == {"index", "count"}:
+        index, count = (coerce(f"shard.{name}", shard[name], "integer") for name in ("index", "count"))
+        if 0 <= index < count:
+            return index, count
+    raise ConfigurationError(f'shard is {value!r}: write {{"index": i, "count": n}} with 0 <= i < n')
+
+
 def _wrong(name: str, value: Any, expected: str) -> ConfigurationError:
     return ConfigurationError(f"{name} is {value!r}: write {expected}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.window import moment_ms
 from airflow_provider_replicator.exceptions import ConfigurationError, ReplicatorError, VerificationError
-from airflow_provider_replicator.operators._arguments import Kind, coerce, import_function
+from airflow_provider_replicator.operators._arguments import Kind, coerce, import_function, read_shard
 from airflow_provider_replicator.operators._base import CdfProjectsOperator
 from airflow_provider_replicator.operators._outcome import push_report
 from airflow_provider_replicator.operators._replicate import CdfReplicateOperator, Run
@@ -143,7 +143,7 @@ class CdfReplicateDatapointsOperator(CdfReplicateOperator):
         own = self._given({"mirror": "flag", "limit": "integer"})
         transform = import_function("transform", self.transform)
         resume = coerce("mode", self.mode, "text") != "full"
-        return DatapointOptions(**common, **own, transform=transform, shard=_shard(self.shard), resume=resume)
+        return DatapointOptions(**common, **own, transform=transform, shard=read_shard(self.shard), resume=resume)
 
     async def _replicate(self, options: Any, run: Run) -> Report:
         from airflow_provider_replicator.cdf.datapoints.replicate import replicate_datapoints
@@ -310,15 +310,3 @@ def _replay(
     if not keys:
         raise AirflowSkipException(f"no dead letters of {resource_type} in {path}")
     return {"mode": "full", "window": None, "selection": replace(selection, external_ids=keys)}
-
-
-def _shard(value: Any) -> tuple[int, int] | None:
-    """``{"index": i, "count": n}`` as a pair, checked."""
-    shard = coerce("shard", value, "mapping")
-    if shard is None:
-        return None
-    if set(shard) == {"index", "count"}:
-        index, count = (coerce(f"shard.{name}", shard[name], "integer") for name in ("index", "count"))
-        if 0 <= index < count:
-            return index, count
-    raise ConfigurationError(f'shard is {value!r}: write {{"index": i, "count": n}} with 0 <= i < n')
