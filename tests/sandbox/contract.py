@@ -125,12 +125,15 @@ def _patch(path: str, operation: dict[str, Any], spec: dict[str, Any]) -> None:
 
 def _relax_models(response: dict[str, Any], spec: dict[str, Any]) -> None:
     """Nothing may have been deleted, and then ``deleted`` is not there; property identifiers may begin with a digit and hold
-    dashes (as the words on containers say), also where a view names the container's property."""
+    dashes (as the words on containers say), also where a view names the container's property; the values of an enum may have
+    neither name nor description (as the document's own example shows)."""
     for schema in _reachable(response, spec):
         if isinstance(schema.get("required"), list):
             schema["required"] = [name for name in schema["required"] if name != "deleted"]
         if schema.get("type") == "array" and schema.get("maxItems") in (100, 1000):
             schema.pop("minItems", None)
+        if schema.get("x-additionalPropertiesName") == "enumValueIdentifier":
+            schema.pop("minProperties", None)
         properties = schema.get("properties")
         if isinstance(properties, dict):
             # "When you do not specify any aggregates", only groups are answered.
