@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of the engine in processes of their own that are killed (SIGKILL) between any two effects on the lake.
+
+One process imports everything and forks for each run: importing deltalake before a fork is fine, using it is not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_replicator.lake.instances.options import InstancesOptions
+    from tests.lake.instances.world import World
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """``effects``: what was done to the lake, in order; only for a run that came to its end."""
+
+    killed: bool
+    effects: list[str]
+    error: str = ""
+
+
+class Killable:
+    def __enter__(self) -> Killable:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.lake.instances.killable"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()
+
+    def run(self, world: World, options: InstancesOptions, *, kill_at: int | None = None) -> Outcome:
+        """``kill_at``: right after so many effects, which is right before the next one. None: not at all."""
+        sandbox = world.project.sandbox
+        job = {
+            "base_url": sandbox.base_url,
+            "token": sandbox.token,
+            "project": world.project.name,
+            "lake": world.lake,
+            "options": options,
+            "kill_at": kill_at,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        data = pickle.dumps(job)
+        self._process.stdin.write(len(data).to_bytes(8, "big") + data)
+        self._process.stdin.flush()
+        return Outcome(**json.loads(self._process.stdout.readline()))
+
+
+# -- in the other process
+
+
+def _serve() -> None:
+    import deltalake  # noqa: F401
+    import msgspec  # noqa: F401
+    import numpy as np  # noqa: F401
+    import orjson  # noqa: F401
+    import polars  # noqa: F401
+    import pyarrow.compute  # noqa: F401
+
+    import airflow_provider_replicator.lake.instances.replicate  # noqa: F401
+
+    while size := sys.stdin.buffer.read(8):
+        job = pickle.loads(sys.stdin.buffer.read(int.from_bytes(size, "big")))  # noqa: S301 - from our own parent
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(read)
+            _child(job, write)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        answer = {"killed": killed, "effects": []} | (json.loads(told) if told else {})
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _child(job: dict[str, Any], write: int) -> None:
+    effects: list[str] = []
+    try:
+        _count_effects(effects, job["kill_at"])
+        _run(job)
+        told = {"effects": effects}
+    except Exception as error:  # noqa: BLE001 - told to the test
+        told = {"effects": effects, "error": repr(error)}  # type: ignore[dict-item]
+    os.write(write, json.dumps(told).encode())
+    os._exit(0)
+
+
+def _run(job: dict[str, Any]) -> None:
+    import asyncio
+
+    from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
+    from airflow_provider_replicator.cdf.http.client import CdfClient
+    from airflow_provider_replicator.cdf.http.credentials import StaticToken
+    from airflow_provider_replicator.lake.instances.replicate import replicate_instances
+
+    async def main() -> None:
+        transport = AiohttpTransport(job["base_url"], job["project"], StaticToken(job["token"]))
+        async with CdfClient(transport, project=job["project"]) as client:
+            await replicate_instances(source=client, lake=job["lake"], options=job["options"])
+
+    asyncio.run(main())
+
+
+def _count_effects(effects: list[str], kill_at: int | None) -> None:
+    """Every write to the lake goes through one of these."""
+    from deltalake import DeltaTable
+    from deltalake.table import TableMerger
+
+    from airflow_provider_replicator.lake.objects import LocalObjects
+    from airflow_provider_replicator.lake.table import Table
+
+    def watch(owner: type, name: str) -> None:
+        inner = getattr(owner, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if kill_at == len(effects):
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = inner(*args, **kwargs)
+            effects.append(f"{owner.__name__}.{name}")
+            if kill_at == len(effects):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        setattr(owner, name, watched)
+
+    for owner, name in (
+        (LocalObjects, "put_if_absent"),
+        (LocalObjects, "delete"),
+        (Table, "_create"),
+        (Table, "append"),
+        (Table, "replace"),
+        (TableMerger, "execute"),
+        (DeltaTable, "delete"),
+    ):
+        watch(owner, name)
+
+
+if __name__ == "__main__":
+    _serve()
