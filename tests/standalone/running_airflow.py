@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from urllib.parse import quote
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +119,23 @@ class RunningAirflow:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         process.wait(20)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Everything but the API server holds its breath: SQLite refuses who reads and then writes while others write."""
+        assert self._process is not None
+        family = psutil.Process(self._process.pid).children(recursive=True)
+        held = [
+            one for one in family if any(name in one.cmdline() for name in ("scheduler", "triggerer", "dag-processor"))
+        ]
+        try:
+            for one in held:
+                one.suspend()
+            yield
+        finally:
+            for one in held:
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
 
     def _healthy(self) -> bool:
         assert self._process is not None
