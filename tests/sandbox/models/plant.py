@@ -14,7 +14,7 @@ CONTAINER = {"type": "container", "space": SPACE, "externalId": "Pump"}
 FLOWS = {"space": SPACE, "externalId": "flows"}
 
 _TEXT, _NUMBER = {"type": {"type": "text"}}, {"type": {"type": "int64"}}
-_PROPERTIES = {
+PROPERTIES = {
     "name": _TEXT,
     "size": _NUMBER,
     "power": {"type": {"type": "float64", "unit": {"externalId": "pressure:bar"}}},
@@ -32,13 +32,13 @@ def build(cdf: Caller) -> Caller:
         {
             "space": SPACE,
             "externalId": "Pump",
-            "properties": _PROPERTIES,
+            "properties": PROPERTIES,
             "indexes": {"bySize": {"indexType": "btree", "properties": ["size"], "cursorable": True}},
         },
         {"space": SPACE, "externalId": "Tag", "usedFor": "all", "properties": {"label": _TEXT}},
     )
     cdf.create(
-        "/models/views", *(view(name, properties) for name, properties in (("Pump", _PROPERTIES), ("Tag", ["label"])))
+        "/models/views", *(view(name, properties) for name, properties in (("Pump", PROPERTIES), ("Tag", ["label"])))
     )
     return cdf
 

@@ -325,3 +325,36 @@ def test_what_a_debugger_asks_for(cdf: Caller) -> None:
     assert set(answer["debug"]) == {"notices", "translatedQuery", "plan"}
     synced = cdf.post("/models/instances/sync", {"with": {"a": {"nodes": {}}}, "select": {"a": {}}, "debug": {}})
     assert synced["debug"] == {"notices": []}
+
+
+def test_a_view_over_several_containers_shows_what_there_is(cdf: Caller) -> None:
+    """Both of them whole, one whole and one in part, one alone, one without any value."""
+    containers = {name: {"type": "container", "space": SPACE, "externalId": name} for name in ("Pump", "Tag")}
+
+    def mapped(**properties: str) -> dict[str, Any]:
+        pairs = {view_name: source.split(".") for view_name, source in properties.items()}
+        return {
+            name: {"container": containers[container], "containerPropertyIdentifier": inner}
+            for name, (container, inner) in pairs.items()
+        }
+
+    whole = mapped(label="Tag.label", **{name: f"Pump.{name}" for name in plant.PROPERTIES})
+    views = {"Whole": whole, "Part": mapped(label="Tag.label", title="Pump.name"), "Pump": {}}
+    cdf.create(
+        "/models/views",
+        *({"space": SPACE, "externalId": n, "version": "v2", "properties": p} for n, p in views.items() if p),
+    )
+    label = {"source": containers["Tag"], "properties": {"label": "L"}}
+    for name, sources in {"both": [label], "tagged": [label], "empty": []}.items():
+        node = pump(name, **({} if name == "tagged" else {"name": "N"} if name == "both" else {"name": None}))
+        plant.apply(cdf, {**node, "sources": node["sources"] + sources})
+
+    def read(view_name: str) -> dict[str, Any]:
+        source = {"type": "view", "space": SPACE, "externalId": view_name, "version": "v2"}
+        wanted = {"in": {"property": ["node", "externalId"], "values": ["both", "tagged", "empty"]}}
+        select = {"a": {"sources": [{"source": source, "properties": ["*"]}]}}
+        items = query(cdf, select, a={"nodes": {"filter": wanted}})["items"]["a"]
+        return {one["externalId"]: one["properties"][SPACE][f"{view_name}/v2"] for one in items}
+
+    assert read("Whole") == {"both": {"name": "N", "label": "L"}, "tagged": {"label": "L"}, "empty": {}}
+    assert read("Part") == {"both": {"title": "N", "label": "L"}, "tagged": {"label": "L"}, "empty": {}}

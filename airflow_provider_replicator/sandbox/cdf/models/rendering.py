@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances as answers hold them: from stored bytes to JSON, through views.
 
-The JSON of a container is used as it is where a view shows all of one container under the same names, which is what most views do."""
+The JSON of a container is used as it is where a view shows all of it under the same names, which is what most views do."""
 
 from __future__ import annotations
 
@@ -140,36 +140,40 @@ def _properties(
 
 def _shower(source: Source) -> Callable[[Instance], bytes | None]:
     """The JSON object of a source's properties. None: the instance has no data in any of its containers."""
-    view = source.view
-    names = {name: view.mapped[name] for name in source.shown}
-    containers = view.containers
-    if len(containers) == 1 and not source.units and _is_plain(view, names):
+    containers = source.view.containers
+    parts = [(key, _container_part(source, key)) for key in containers]
+    if len(containers) == 1 and parts[0][1] is None:
         only = containers[0]
         return lambda one: one.data.get(only)
-    wanted: dict[ContainerKey, list[tuple[str, str]]] = {key: [] for key in containers}
-    for name, (key, found) in names.items():
-        wanted[key].append((name, found.name))
-    plan = [(key, pairs) for key, pairs in wanted.items() if pairs]
 
     def show(one: Instance) -> bytes | None:
         data = one.data
-        if not any(key in data for key in containers):
-            return None
-        shown: dict[str, Any] = {}
-        for key, pairs in plan:
-            if key in data:
-                stored = orjson.loads(data[key])
-                shown |= {name: stored[inner] for name, inner in pairs if inner in stored}
-        _convert(shown, source.units)
-        return orjson.dumps(shown)
+        found = [
+            stored[1:-1] if part is None else part(stored)
+            for key, part in parts
+            if (stored := data.get(key)) is not None
+        ]
+        return b"{" + b",".join(filter(None, found)) + b"}" if found else None
 
     return show
 
 
-def _is_plain(view: View, names: Mapping[str, Any]) -> bool:
-    """The whole container, every property under its own name."""
-    everything = view.container_properties(view.containers[0])
-    return set(names) == everything and all(name == found.name for name, (_, found) in names.items())
+def _container_part(source: Source, container: ContainerKey) -> Callable[[bytes], bytes] | None:
+    """From the stored JSON of a container to what the source shows of it, without the braces. None: all of it, as it is."""
+    view = source.view
+    pairs = [(name, found.name) for name in source.shown for key, found in [view.mapped[name]] if key == container]
+    units = {name: source.units[name] for name, _ in pairs if name in source.units}
+    plain = not units and all(name == inner for name, inner in pairs)
+    if plain and {name for name, _ in pairs} == view.container_properties(container):
+        return None
+
+    def part(stored: bytes) -> bytes:
+        properties = orjson.loads(stored)
+        shown = {name: properties[inner] for name, inner in pairs if inner in properties}
+        _convert(shown, units)
+        return orjson.dumps(shown)[1:-1]
+
+    return part
 
 
 def _convert(shown: dict[str, Any], units: Mapping[str, Conversion]) -> None:
