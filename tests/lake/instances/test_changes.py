@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Following changes: what the older replicators lose, and what else may happen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from airflow_provider_replicator.cdf.http.transport import HttpResponse
+from airflow_provider_replicator.exceptions import (
+    CdfAccessError,
+    CdfUnavailableError,
+    LakeConflictError,
+    LakeError,
+    LakeUnavailableError,
+    PartialReplicationError,
+    SchemaChangedError,
+)
+from airflow_provider_replicator.lake.instances.current import pin
+from airflow_provider_replicator.lake.instances.state import changes_state
+from airflow_provider_replicator.lake.table import Table
+from tests.acceptance.projects import Watched
+from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, SPACE, TYPES, options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_replicator.cdf.http.transport import HttpRequest
+    from tests.lake.instances.world import World
+
+DAY = 24 * 3600 * 1000
+SYNC = "/models/instances/sync"
+QUERY = "/models/instances/query"
+
+
+def did(world: World, **more: Any) -> list[str]:
+    """What a run did besides following the changes."""
+    (table,) = world.run(**more).tables
+    return list(table.get("did", []))
+
+
+def saved_cursor(world: World) -> str:
+    table = Table(world.lake, CHANGES)
+    handle = table.open()
+    assert handle is not None
+    found = changes_state(table, handle)
+    assert found is not None
+    return found[0].cursor
+
+
+# -- cursors (flaws 1, 2, 3, 4)
+
+
+def test_an_idle_source_is_never_read_anew(world: World) -> None:
+    """The cursor of an empty page is kept, so that it is always young."""
+    world.make(range(3))
+    world.run()
+    for _ in range(4):
+        world.project.sandbox.control.advance(int(2.5 * DAY))
+        before = saved_cursor(world)
+        assert did(world) == []
+        assert saved_cursor(world) != before
+    world.make([4])
+    assert did(world) == ["merge"]
+    world.check()
+
+
+def test_an_expired_cursor_reads_everything_anew_and_removes_what_is_gone(world: World) -> None:
+    world.make(range(10))
+    world.run(merge_when=NEVER)
+    world.make([3], name="changed")
+    world.run(merge_when=NEVER)
+    world.delete("p1", "p2")
+    world.make([5], name="again")
+    world.project.sandbox.control.advance(4 * DAY)
+    world.make([11])
+    (first, *_) = did(world, merge_when=NEVER)
+    assert first.startswith("resync: Cursor has expired")
+    world.check()
+    world.make([12])
+    assert did(world, merge_when=NEVER) == []
+    world.check()
+
+
+@pytest.mark.parametrize("status", [500, 503, 408, 429])
+def test_an_outage_is_an_error_and_changes_nothing(world: World, status: int) -> None:
+    world.make(range(5))
+    world.run()
+    world.make([6])
+    before = saved_cursor(world)
+    answer = HttpResponse(status, b'{"error": {"message": "out of order"}}')
+    world.wrap = lambda inner: Watched(inner, before=lambda request: answer if request.path == SYNC else None)
+    with pytest.raises(CdfUnavailableError):
+        world.run()
+    assert saved_cursor(world) == before
+    world.wrap = lambda inner: inner
+    assert did(world) == ["merge"]
+    world.check()
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+def test_an_error_on_a_later_page_is_not_swallowed(world: World, nth: int) -> None:
+    world.run()
+    world.make(range(10))
+    world.project.sandbox.control.fault(path=SYNC, method="POST", kind="status", status=403, nth=nth)
+    with pytest.raises(CdfAccessError):
+        world.run(page_size=2)
+    world.project.sandbox.control.clear_faults()
+    world.run(page_size=2)
+    world.check()
+
+
+def test_other_refusals_of_a_cursor_are_errors(world: World) -> None:
+    from airflow_provider_replicator.exceptions import CdfRequestError
+
+    world.make(range(3))
+    world.run()
+    refusal = HttpResponse(400, b'{"error": {"code": 400, "message": "Too many properties selected"}}')
+    world.wrap = lambda inner: Watched(inner, before=lambda request: refusal if request.path == SYNC else None)
+    with pytest.raises(CdfRequestError, match="Too many properties"):
+        world.run()
+    world.wrap = lambda inner: inner
+    assert did(world) == []
+
+
+# -- keys and order (flaws 5, 6, 7)
+
+
+def test_the_same_external_id_in_two_spaces(world: World) -> None:
+    world.project.call("POST", "/models/spaces", {"items": [{"space": "other"}]})
+    world.make(range(3))
+    world.apply({"externalId": "p1", "name": "another"}, space="other")
+    world.run()
+    world.check()
+    world.delete("p1")
+    world.run()
+    world.check()
+    assert ("other", "p1") in {(row["_space"], row["_externalId"]) for row in world.rows()}
+    world.run(instance_spaces=("other",))
+    assert {row["_space"] for row in world.rows()} == {"other"}
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["in order", "in one millisecond"])
+@pytest.mark.parametrize("merge_when", [ALWAYS, NEVER], ids=["merged", "pending"])
+def test_deleted_and_made_again_in_one_page(world: World, frozen: bool, merge_when: Any) -> None:
+    if frozen:
+        world.project.sandbox.control.freeze()
+    world.make(range(4))
+    world.run(merge_when=merge_when)
+    world.delete("p1", "p2")
+    world.make([1], name="again")
+    world.make([7])
+    world.delete("p7")
+    world.run(merge_when=merge_when)
+    world.check()
+
+
+def test_every_row_is_there_once_although_pages_overlap(world: World) -> None:
+    world.run()
+    world.project.sandbox.control.settings(sync_overlap=2)
+    try:
+        world.make(range(20))
+        world.run(page_size=5)
+    finally:
+        world.project.sandbox.control.settings(sync_overlap=0)
+    world.check()
+
+
+# -- loads
+
+
+def test_changes_while_the_load_runs(world: World) -> None:
+    """Deleted and made again behind the reader: loaded twice, and still there once. Deleted: gone."""
+    world.make(range(12))
+    pages = []
+
+    def edit(request: HttpRequest, _answer: HttpResponse) -> None:
+        if request.path != QUERY:
+            return
+        pages.append(request)
+        if len(pages) == 2:
+            world.delete("p0", "p1", "p11")
+            world.make([0, 20], name="in between")
+            world.make([3], name="changed")
+
+    world.wrap = lambda inner: Watched(inner, after=edit)
+    world.run(load_page_size=4, merge_when=NEVER)
+    assert len(pages) >= 3
+    stored = pl.scan_delta(world.lake.uri(NODES)).collect()
+    assert stored.filter(pl.col("_externalId") == "p0").height == 2
+    world.wrap = lambda inner: inner
+    world.check()
+    world.run(merge_when=ALWAYS)
+    world.check()
+    assert pl.scan_delta(world.lake.uri(NODES)).collect().height == 11
+
+
+def test_a_table_that_is_being_loaded_is_not_read(world: World) -> None:
+    world.make(range(6))
+    with pytest.raises(LakeError, match="no such table"):
+        world.rows()
+    world.project.sandbox.control.fault(path=QUERY, method="POST", kind="status", status=403, nth=3)
+    with pytest.raises(CdfAccessError):
+        world.run(load_page_size=2, commit_rows=2)
+    with pytest.raises(LakeUnavailableError, match="is being loaded"):
+        pin(world.lake, NODES)
+    world.project.sandbox.control.clear_faults()
+    world.run(load_page_size=2, commit_rows=2)
+    world.check()
+
+
+def test_a_load_resumed_after_days_begins_anew(world: World) -> None:
+    world.make(range(6))
+    world.project.sandbox.control.fault(path=QUERY, method="POST", kind="status", status=403, nth=3)
+    with pytest.raises(CdfAccessError):
+        world.run(load_page_size=2, commit_rows=2)
+    world.project.sandbox.control.clear_faults()
+    world.delete("p1")
+    world.project.sandbox.control.advance(4 * DAY)
+    world.run(load_page_size=2, commit_rows=2)
+    world.check()
+
+
+# -- a source that never rests, and one that is slow
+
+
+def test_a_busy_source_does_not_hold_the_run(world: World) -> None:
+    world.run()
+    world.make(range(4))
+    made = []
+
+    def busy(request: HttpRequest, _answer: HttpResponse) -> None:
+        if request.path == SYNC:
+            made.append(len(made))
+            if len(made) > 200:
+                raise AssertionError("the run does not end")
+            world.project.sandbox.control.advance(1000)
+            world.make([100 + 2 * len(made), 101 + 2 * len(made)])
+
+    world.wrap = lambda inner: Watched(inner, after=busy)
+    world.run(page_size=2)
+    assert len(made) < 20
+    world.wrap = lambda inner: inner
+    world.run()
+    world.check()
+
+
+@pytest.mark.parametrize("status", [408, 503])
+def test_pages_that_take_too_long_shrink_and_grow(world: World, status: int) -> None:
+    world.make(range(300))
+    sizes = []
+
+    def heavy(request: HttpRequest) -> HttpResponse | None:
+        if request.path not in (QUERY, SYNC):
+            return None
+        (expression,) = json.loads(request.body)["with"].values()
+        sizes.append(expression["limit"])
+        return HttpResponse(status, b'{"error": {"message": "slow"}}') if expression["limit"] > 100 else None
+
+    world.wrap = lambda inner: Watched(inner, before=heavy)
+    world.run(load_page_size=400)
+    assert 400 in sizes
+    assert {200, 100} <= set(sizes)
+    world.check()
+    world.make(range(600), name="again")
+    sizes.clear()
+    world.run(page_size=150)
+    assert 75 in sizes
+    assert max(sizes[2:]) > 75
+    world.check()
+
+
+# -- values and schemas (flaw 8)
+
+
+def broken(inner: Any) -> Any:
+    """The server sends a text where the view says float64, for p2."""
+
+    def after(_request: HttpRequest, answer: HttpResponse) -> None:
+        object.__setattr__(answer, "body", answer.body.replace(b'"power":0.5', b'"power":"0.5"'))
+
+    return Watched(inner, after=after)
+
+
+def test_what_does_not_fit_is_a_dead_letter_and_the_rest_is_written(world: World, tmp_path: Path) -> None:
+    world.make(range(5))
+    world.wrap = broken
+    letters = tmp_path / "letters.jsonl"
+    with pytest.raises(PartialReplicationError, match=r"plant:p2: power: '0\.5' is no float64") as caught:
+        world.run(dead_letter_path=str(letters))
+    assert caught.value.report["failed"] == 1
+    assert {row["_externalId"] for row in world.rows()} == {"p0", "p1", "p3", "p4"}
+    (letter,) = map(json.loads, letters.read_text().splitlines())
+    assert (letter["key"], letter["resource"]) == ("plant:p2", NODES)
+    assert letter["document"]["externalId"] == "p2"
+    world.wrap = lambda inner: inner
+    world.make([2], name="again")
+    world.run()
+    world.check()
+
+
+def test_what_does_not_fit_is_rescued(world: World) -> None:
+    world.make(range(5))
+    world.wrap = broken
+    world.run(on_misfit="rescue")
+    rows = {row["_externalId"]: row for row in world.rows()}
+    assert rows["p2"]["power"] is None
+    assert json.loads(rows["p2"]["_rescued"]) == {"power": "0.5"}
+    assert rows["p3"]["_rescued"] is None
+
+
+def test_a_new_property_gets_its_values_in_old_rows(world: World) -> None:
+    world.make(range(5))
+    world.run()
+    types = TYPES | {"4-new": {"type": "timestamp"}}
+    world.make_view(types)
+    world.apply({"externalId": "p1", "4-new": "2024-01-01T00:00:00.000+00:00"})
+    world.run()
+    world.make_view(types | {"newer": {"type": "int32", "list": True}})
+    world.apply({"externalId": "p2", "newer": [1, 2]})
+    (first, *_) = did(world)
+    assert first == "resync: the view has changed"
+    rows = {row["_externalId"]: row for row in world.rows()}
+    assert rows["p1"]["4-new"] is not None
+    assert rows["p2"]["newer"] == [1, 2]
+    assert rows["p2"]["name"] == "Pump 2"
+
+
+def test_a_frozen_table_refuses_new_properties(world: World) -> None:
+    world.make(range(2))
+    world.run()
+    world.make_view(TYPES | {"new": {"type": "text"}})
+    with pytest.raises(SchemaChangedError, match="new columns new"):
+        world.run(on_schema_change="freeze")
+    world.run()
+    assert "new" in world.rows()[0]
+
+
+# -- two at once (flaw 19)
+
+
+def test_two_runs_at_once(world: World) -> None:
+    world.make(range(20))
+    chosen = options(load_page_size=4, page_size=4, commit_rows=8, merge_when=ALWAYS)
+
+    async def both() -> list[Any]:
+        return await asyncio.gather(world.arun(chosen), world.arun(chosen), return_exceptions=True)
+
+    for number in range(4):
+        outcomes = asyncio.run(both())
+        lost = [one for one in outcomes if isinstance(one, BaseException)]
+        assert len(lost) < 2
+        assert all(isinstance(one, LakeConflictError) for one in lost), lost
+        world.run(chosen)
+        world.check()
+        world.make(range(number, number + 9), name=f"round {number}")
+        world.delete(f"p{number}")
+
+
+# -- history, edges, paths (flaws 9, 21)
+
+
+def test_history_keeps_every_version_and_tombstone(world: World) -> None:
+    world.make([1])
+    world.run(history=True)
+    for name in ("a", "b"):
+        world.make([1], name=name)
+        world.run(history=True, merge_when=ALWAYS)
+    world.delete("p1")
+    world.run(history=True, merge_when=ALWAYS)
+    world.make([1], name="c")
+    world.run(history=True, merge_when=ALWAYS)
+    world.check()
+    kept = pl.scan_delta(world.lake.uri(CHANGES)).sort("_batch", "_order").collect()
+    assert kept["name"].to_list() == ["a", "b", None, "c"]
+    assert kept["_deletedTime"].is_null().to_list() == [True, True, False, True]
+
+
+def edge(external_id: str, start: str, end: str, **more: Any) -> dict[str, Any]:
+    node = {"space": SPACE}
+    return {
+        "instanceType": "edge",
+        "space": SPACE,
+        "externalId": external_id,
+        "type": {"space": SPACE, "externalId": "flows"},
+        "startNode": node | {"externalId": start},
+        "endNode": node | {"externalId": end},
+        **more,
+    }
+
+
+def test_edges_with_and_without_a_view(world: World) -> None:
+    world.make(range(4))
+    world.make_view({"length": {"type": "float64"}}, name="Pipe", used_for="edge")
+    source = {"type": "view", "space": SPACE, "externalId": "Pipe", "version": "v1"}
+    pipe = edge("pipe", "p0", "p1", sources=[{"source": source, "properties": {"length": 2.5}}])
+    items = [pipe, edge("plain", "p1", "p2"), edge("last", "p2", "p3")]
+    world.project.call("POST", "/models/instances", {"items": items})
+    report = world.run(views=None, edge_spaces=None)
+    paths = [table["table"] for table in report.tables]
+    assert paths == [f"instances/_edges/{SPACE}", f"instances/{SPACE}/Pipe/v1/edges", NODES]
+    (row,) = world.rows(f"instances/{SPACE}/Pipe/v1/edges")
+    assert (row["length"], row["_startNode"]["externalId"], row["_endNode"]["externalId"]) == (2.5, "p0", "p1")
+    assert row["_type"] == {"space": SPACE, "externalId": "flows"}
+    assert sorted(row["_externalId"] for row in world.rows(f"instances/_edges/{SPACE}")) == ["last", "pipe", "plain"]
+    world.delete("p3")  # and its edges with it
+    world.delete("pipe", kind="edge")
+    world.run(views=None, edge_spaces=None)
+    assert [row["_externalId"] for row in world.rows(f"instances/_edges/{SPACE}")] == ["plain"]
+    assert world.rows(f"instances/{SPACE}/Pipe/v1/edges") == []
+    world.check()
+
+
+def test_a_data_model_names_its_views(world: World) -> None:
+    world.make_view({"length": {"type": "float64"}}, name="Tank")
+    views = [{"type": "view", "space": SPACE, "externalId": name, "version": "v1"} for name in ("Pump", "Tank")]
+    for version, named in (("1", views[:1]), ("2", views)):
+        model = {"space": SPACE, "externalId": "Model", "version": version, "views": named}
+        world.project.call("POST", "/models/datamodels", {"items": [model]})
+        world.project.sandbox.control.advance(1000)
+    world.make(range(3))
+    assert len(world.run(views=None, data_model="Model").tables) == 2
+    assert len(world.run(views=None, data_model="Model", data_model_version="1").tables) == 1
+    assert len(world.run(views=("Tank",), data_model="Model").tables) == 1
+    assert len(world.run(views=("Pump/v1",)).tables) == 1
+    world.check()
+
+
+# -- the report (flaw 20)
+
+
+def test_counts_and_requests_are_reported(world: World) -> None:
+    world.make(range(7))
+    report = world.run(load_page_size=5)
+    (table,) = report.tables
+    assert (report.read, report.written, report.failed) == (7, 7, 0)
+    assert (table["table"], table["written"], table["deleted"], table["did"]) == (NODES, 7, 0, ["load"])
+    assert report.requests["source"] >= 4
+    assert report.bytes > 0
+    world.delete("p1")
+    world.make([2], name="x")
+    report = world.run()
+    (table,) = report.tables
+    assert (report.written, report.deleted, table["did"]) == (1, 1, ["merge"])
