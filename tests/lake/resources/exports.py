@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from tests.acceptance.projects import SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from airflow_provider_replicator.cdf.http.transport import Transport
+    from airflow_provider_replicator.cdf.http.transport import HttpRequest, HttpResponse, Transport
     from airflow_provider_replicator.core.report import Report
     from airflow_provider_replicator.lake.location import Lake
     from tests.acceptance.projects import Doc, Project
@@ -32,6 +33,22 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 T = TypeVar("T")
 _SELECTED = frozenset(Selection.__dataclass_fields__)
+
+
+@dataclass
+class Rewriting:
+    """A transport whose answers to ``path`` are changed."""
+
+    inner: Transport
+    path: str
+    edit: Callable[[bytes], bytes]
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        answer = await self.inner.send(request)
+        return replace(answer, body=self.edit(answer.body)) if request.path.startswith(self.path) else answer
+
+    async def close(self) -> None:
+        await self.inner.close()
 
 
 @dataclass
@@ -56,6 +73,20 @@ class Exports:
         inner = AiohttpTransport(sandbox.base_url, self.project.name, token, settings=SETTINGS)
         async with CdfClient(self.wrap(inner), project=self.project.name, settings=SETTINGS) as client:
             return await work(client)
+
+    def rewrite(self, path: str, edit: Callable[[bytes], bytes]) -> None:
+        """From now on, answers to requests whose path begins so are what ``edit`` makes of them."""
+        self.wrap = lambda inner: Rewriting(inner, path, edit)
+
+    def rewrite_items(self, path: str, edit: Callable[[Doc], None]) -> None:
+        """The same with the answer as a document, changed in place."""
+
+        def edited(body: bytes) -> bytes:
+            document = json.loads(body)
+            edit(document)
+            return json.dumps(document).encode()
+
+        self.rewrite(path, edited)
 
     def export(self, resource: str, window: tuple[int, int] | None = None, **options: Any) -> Report:
         """One run for a resource type."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -95,28 +94,14 @@ def test_what_a_list_does_not_show_yet_is_not_deleted(exports: Exports) -> None:
     exports.project.create("/events", *(event(number) for number in range(20)))
     exports.export("events")
     drop(exports, 1)
-    original = exports.wrap
 
-    class Forgetful:
-        def __init__(self, inner: Any) -> None:
-            self.inner = inner
+    def forget(answer: Any) -> None:
+        answer["items"] = [item for item in answer["items"] if item["externalId"] != "e2"]
 
-        async def send(self, request: Any) -> Any:
-            answer = await self.inner.send(request)
-            if request.path == "/events/list":
-                body = json.loads(answer.body)
-                body["items"] = [item for item in body["items"] if item["externalId"] != "e2"]
-                answer = replace(answer, body=json.dumps(body).encode())
-            return answer
-
-        async def close(self) -> None:
-            await self.inner.close()
-
-    exports.wrap = Forgetful
+    exports.rewrite_items("/events/list", forget)
     report = exports.export("events")
     assert keys(exports) == names(0, *range(2, 20))
     assert (report.read, report.deleted) == (18, 1)
-    exports.wrap = original
 
 
 def test_an_error_in_the_middle_leaves_the_table_as_it_was(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,25 +131,13 @@ def test_an_object_that_comes_twice_is_there_once_in_its_newest_version(
     made = exports.project.create("/events", *(event(number) for number in range(30)))
     monkeypatch.setattr(listing, "PAGE", 10)
 
-    class Moving:
-        def __init__(self, inner: Any) -> None:
-            self.inner = inner
+    def move(answer: Any) -> None:
+        if "nextCursor" not in answer:
+            newer = {**made[0], "lastUpdatedTime": made[0]["lastUpdatedTime"] + 5, "description": "moved"}
+            older = {**made[1], "lastUpdatedTime": made[1]["lastUpdatedTime"] - 5, "description": "stale"}
+            answer["items"] += [newer, older, newer]
 
-        async def send(self, request: Any) -> Any:
-            answer = await self.inner.send(request)
-            if request.path == "/events/list":
-                body = json.loads(answer.body)
-                if "nextCursor" not in body:
-                    newer = {**made[0], "lastUpdatedTime": made[0]["lastUpdatedTime"] + 5, "description": "moved"}
-                    older = {**made[1], "lastUpdatedTime": made[1]["lastUpdatedTime"] - 5, "description": "stale"}
-                    body["items"] += [newer, older, newer]
-                answer = replace(answer, body=json.dumps(body).encode())
-            return answer
-
-        async def close(self) -> None:
-            await self.inner.close()
-
-    exports.wrap = Moving
+    exports.rewrite_items("/events/list", move)
     exports.export("events")
     rows = exports.by("externalId", "events")
     assert len(rows) == 30

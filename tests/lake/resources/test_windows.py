@@ -74,6 +74,12 @@ def test_a_window_is_half_open_and_reads_a_little_before_it(exports: Exports) ->
 
 def test_changes_and_ties_within_a_millisecond_are_not_lost(exports: Exports) -> None:
     """A watermark on the time of creation lost updates, and what came in the same millisecond as the last one seen."""
+
+    def same_millisecond(answer: Any) -> None:
+        for item in answer["items"]:
+            item["lastUpdatedTime"] = item["lastUpdatedTime"] // 1000 * 1000
+
+    exports.rewrite_items("/events", same_millisecond)
     at(exports, T0)
     made = exports.project.create("/events", event(1, description="old"), event(2))
     exports.export("events", (T0, T0 + 1))
