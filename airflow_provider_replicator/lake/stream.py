@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.exceptions import LakeError
+from airflow_provider_replicator.lake.errors import lake_errors
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable, Transaction
@@ -65,10 +66,11 @@ class Stream:
         # Inside of the table, where vacuum leaves names with an underscore alone, and what removes the table removes it.
         self._folder = f"{table.path}/_cdf_cursors/{digest}"
         self._objects = table.lake.objects()
+        self._seen: tuple[int, int | None] | None = None
 
     def position(self, handle: DeltaTable) -> Position | None:
         """Where the stream is in this version of the table; None if it has never been written."""
-        number = handle.transaction_version(self.app_id)
+        number = self._number(handle)
         if number is None:
             return None
         saved = self._objects.get(self._key(number))
@@ -77,7 +79,10 @@ class Stream:
                 f"{self._table.path}: the cursor {self._key(number)} is gone, so the stream cannot go on: "
                 "run once with resync=True"
             )
-        return Position(batch=number >> _NONCE_BITS, **json.loads(saved))
+        fields = json.loads(saved)
+        return Position(
+            batch=number >> _NONCE_BITS, state=fields["state"], query=fields["query"], saved_ms=fields["saved_ms"]
+        )
 
     def advance(self, handle: DeltaTable, state: dict[str, Any], *, query: str) -> Transaction:
         """Save ``state`` and return the transaction to commit the batch with, through this very ``handle``.
@@ -86,9 +91,11 @@ class Stream:
         """
         from deltalake import Transaction
 
-        before = handle.transaction_version(self.app_id)
+        before = self._number(handle)
         batch = 1 if before is None else (before >> _NONCE_BITS) + 1
-        saved = json.dumps({"state": state, "query": query, "saved_ms": int(time.time() * 1000)}).encode()
+        # The writer: so that an object which is already there can be nobody's but this call's (an answer was lost).
+        fields = {"state": state, "query": query, "saved_ms": int(time.time() * 1000), "writer": secrets.token_hex(8)}
+        saved = json.dumps(fields).encode()
         while True:
             number = batch << _NONCE_BITS | secrets.randbelow(1 << _NONCE_BITS)
             if self._objects.put_if_absent(self._key(number), saved):
@@ -96,13 +103,21 @@ class Stream:
 
     def tidy(self, handle: DeltaTable) -> int:
         """Remove cursors that are neither current nor among the last few; returns how many. Safe beside other runs."""
-        number = handle.transaction_version(self.app_id)
+        number = self._number(handle)
         if number is None:
             return 0
         oldest = self._key(max((number >> _NONCE_BITS) - _KEPT, 0) << _NONCE_BITS)
         old = [found.key for found in self._objects.list(f"{self._folder}/") if found.key < oldest]
         self._objects.delete(old)
         return len(old)
+
+    def _number(self, handle: DeltaTable) -> int | None:
+        """The stream's number in the version that the handle is at. The library reads the log for it: once per version."""
+        version = handle.version()
+        if self._seen is None or self._seen[0] != version:
+            with lake_errors(f"read the log of {self._table.path}"):
+                self._seen = version, handle.transaction_version(self.app_id)
+        return self._seen[1]
 
     def _key(self, number: int) -> str:
         return f"{self._folder}/{number:020d}.json"

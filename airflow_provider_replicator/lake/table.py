@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 OnSchemaChange = Literal["evolve", "freeze"]
 #: Reader 1, writer 2 can be read by everything. Statistics of the first 32 columns only would leave the keys out.
-_CONFIGURATION = {"delta.checkpointInterval": "100"}
+#: Opening a table, and each look at a stream's number, reads the commits since the last checkpoint: on S3 a request each.
+_CONFIGURATION = {"delta.checkpointInterval": "20"}
 #: Rows of a row group. Readers decode a group at a time: with the library's million, publishing a snapshot takes twice the memory.
 ROWS_PER_GROUP = 1 << 17
 
@@ -136,9 +137,10 @@ class Table:
         """Whether it is the last one of its kind; False also where nobody answers, so that the error before is raised."""
         try:
             newest = self.open()
+            with lake_errors(f"read the log of {self.path}"):
+                return newest is not None and newest.transaction_version(transaction.app_id) == transaction.version
         except ReplicatorError:
             return False
-        return newest is not None and newest.transaction_version(transaction.app_id) == transaction.version
 
     def properties(self, handle: DeltaTable) -> dict[str, str]:
         """property at the source -> column, as the table remembers it."""

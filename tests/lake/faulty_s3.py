@@ -23,7 +23,10 @@ Kind = Literal["error", "cut", "lose", "silence", "tell"]
 
 @dataclass(kw_only=True)
 class Fault:
-    """Happens to the requests whose "METHOD /path?query" matches, after ``skip`` of them, ``times`` times (0: always)."""
+    """Happens to the requests whose "METHOD /path?query" matches, after ``skip`` of them, ``times`` times (0: always).
+
+    ``last``: from then on every request is refused, as with credentials that have expired.
+    """
 
     match: str
     kind: Kind = "error"
@@ -34,6 +37,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     happened: int = 0
+    last: bool = False
 
 
 @dataclass(kw_only=True)
@@ -47,6 +51,8 @@ class _State:
     def fault(self, request: str) -> Fault | None:
         with self.lock:
             self.requests.append(request)
+            if any(fault.last and fault.happened for fault in self.faults):
+                return Fault(match="", status=400, code="ExpiredToken")
             for fault in self.faults:
                 if not re.search(fault.match, request) or (fault.times and fault.happened >= fault.times):
                     continue
