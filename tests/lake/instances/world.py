@@ -13,6 +13,7 @@ from airflow_provider_replicator.cdf.http.credentials import StaticToken
 from airflow_provider_replicator.lake.instances.current import current_frame
 from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
 from airflow_provider_replicator.lake.instances.replicate import replicate_instances
+from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import SETTINGS, Project
 
 if TYPE_CHECKING:
@@ -143,11 +144,16 @@ class World:
         """The current rows are the instances: each once, with its values."""
         rows = self.rows(path)
         there = self.instances(view, kind)
+        table = Table(self.lake, path)
+        handle = table.open()
+        assert handle is not None
+        columns = table.properties(handle)
+        names = {column: name for name, column in columns.items() if not name.startswith("_")}
         assert sorted((row["_space"], row["_externalId"]) for row in rows) == sorted(there)
         for row in rows:
             item = there[row["_space"], row["_externalId"]]
             properties = item["properties"].get(SPACE, {}).get(f"{view}/v1", {})
-            told = {name: value for name, value in row.items() if not name.startswith("_") and value is not None}
+            told = {names[name]: value for name, value in row.items() if name in names and value is not None}
             assert told == properties, item["externalId"]
             assert row["_version"] == item["version"]
             assert int(row["_lastUpdatedTime"].timestamp() * 1000 + 0.5) == item["lastUpdatedTime"]
