@@ -14,6 +14,7 @@ import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
@@ -187,8 +188,9 @@ class S3Objects:
                     raise OSError(f"{failed[0].get('Key')}: {failed[0].get('Code')} {failed[0].get('Message')}")
 
 
+@lru_cache(maxsize=8)  # making one takes a tenth of a second, and every stream into a table asks for one
 def _client(lake: Lake) -> Any:
-    """A boto3 client whose credentials are those of ``lake``, asked again when they run out."""
+    """A boto3 client whose credentials are those of ``lake``, asked again when they run out. Threads may share it."""
     import boto3
     from botocore.config import Config
     from botocore.credentials import DeferredRefreshableCredentials
@@ -301,9 +303,12 @@ class LocalObjects:
     def upload_open(self, key: str, file: BinaryIO) -> None:
         with lake_errors(f"write {key}"):
             temporary = self._temporary(key)
-            with temporary.open("wb") as target:
-                shutil.copyfileobj(file, target, 1 << 20)
-            temporary.replace(self._folder / key)
+            try:
+                with temporary.open("wb") as target:
+                    shutil.copyfileobj(file, target, 1 << 20)
+                temporary.replace(self._folder / key)
+            finally:
+                temporary.unlink(missing_ok=True)  # reading has failed
 
     def open(self, key: str) -> BinaryIO:
         with lake_errors(f"read {key}"):

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a run: made one table after the other, sent to the lake while the next is made."""
+"""The files of a run: made one table after the other, and sent to the lake as they grow."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airflow_provider_replicator.cdf.together import together
+from airflow_provider_replicator.lake.snapshots.growing import GrowingFile
 from airflow_provider_replicator.lake.snapshots.manifest import PublishedFile, PublishedTable
-from airflow_provider_replicator.lake.snapshots.parquet import FlatFile, sha256, write_flat
+from airflow_provider_replicator.lake.snapshots.parquet import FlatFile, write_flat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from airflow_provider_replicator.core.progress import Progress
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Makes the files of one run. ``before`` is the last snapshot; ``folder`` is local, and holds the files of two tables at most."""
+    """Makes the files of one run. ``before`` is the last snapshot; ``folder`` is local, and holds the files of one table at a time."""
 
     lake: Lake
     run: Run
@@ -38,24 +39,19 @@ class Files:
         self, pins: Sequence[Pin], report: Report, progress: Progress | None = None
     ) -> list[PublishedTable]:
         """The files of all tables, under the keys of this run; the result is in the order of ``pins``."""
-        sending: list[asyncio.Task[PublishedTable]] = []
-        async with together() as group:
-            for number, pin in enumerate(pins):
-                same = self._unchanged(pin)
-                if same is not None:
-                    sending.append(group.create_task(asyncio.to_thread(self._copy, pin, same)))
-                    report.unchanged += 1
-                    continue
-                made = await asyncio.to_thread(self._make, pin, number)
-                if sending:
-                    await asyncio.wait(sending)
-                sending.append(group.create_task(asyncio.to_thread(self._send, pin, made)))
-                report.read += next(iter(made.values())).rows
-                if progress:
-                    progress.update(report, what=f"snapshot, table {number + 1} of {len(pins)}")
-        tables = [task.result() for task in sending]
-        report.written = sum(table.rows for table in tables)
-        report.bytes = sum(file.bytes for table in tables for file in table.files.values())
+        tables = []
+        for number, pin in enumerate(pins):
+            same = self._unchanged(pin)
+            if same is not None:
+                tables.append(await asyncio.to_thread(self._copied, pin, same))
+                report.unchanged += 1
+            else:
+                tables.append(await self._made(pin, number))
+                report.read += tables[-1].rows
+            report.written += tables[-1].rows
+            report.bytes += sum(file.bytes for file in tables[-1].files.values())
+            if progress:
+                progress.update(report, what=f"snapshot, {number + 1} of {len(pins)} tables")
         return tables
 
     def _unchanged(self, pin: Pin) -> PublishedTable | None:
@@ -67,7 +63,7 @@ class Files:
         now = (pin.path, pin.table_id, pin.version, pin.changes_version, self.options.names, set(self.options.formats))
         return table if then == now else None
 
-    def _copy(self, pin: Pin, same: PublishedTable) -> PublishedTable:
+    def _copied(self, pin: Pin, same: PublishedTable) -> PublishedTable:
         """Within the lake."""
         files = {}
         for form, file in same.files.items():
@@ -76,27 +72,14 @@ class Files:
             files[form] = replace(file, versioned_key=key)
         return replace(same, files=files)
 
-    def _make(self, pin: Pin, number: int) -> Mapping[str, FlatFile]:
-        """form -> file. Numbered, because names may be longer than a file system likes."""
-        flat = write_flat(self.lake, pin, self.folder / f"{number}.parquet", names=self.options.names)
-        made = {"parquet": flat}
+    async def _made(self, pin: Pin, number: int) -> PublishedTable:
+        """Local names are numbers: those of tables may be longer than a file system likes."""
+        local = self.folder / f"{number}.parquet"
+        flat, parquet = await self._sent_while_written(pin, local)
+        files = {"parquet": parquet}
         if "hyper" in self.options.formats:
-            from airflow_provider_replicator.lake.snapshots.hyper import write_hyper
-
-            made["hyper"] = replace(flat, file=write_hyper(flat.file, flat.file.with_suffix(".hyper"), rows=flat.rows))
-        return made
-
-    def _send(self, pin: Pin, made: Mapping[str, FlatFile]) -> PublishedTable:
-        files = {}
-        for form, flat in made.items():
-            key = self.run.layout.versioned(self.run.name, pin.name, form)
-            size, digest = flat.file.stat().st_size, sha256(flat.file)
-            self.run.objects.upload(key, flat.file)
-            flat.file.unlink()
-            files[form] = PublishedFile(
-                key=self.run.layout.stable(pin.name, form), versioned_key=key, bytes=size, sha256=digest
-            )
-        flat = made["parquet"]
+            files["hyper"] = await asyncio.to_thread(self._hyper, pin, flat)
+        local.unlink()
         return PublishedTable(
             name=pin.name,
             source=pin.path,
@@ -108,3 +91,46 @@ class Files:
             columns=tuple(column.as_json() for column in flat.columns),
             files=files,
         )
+
+    async def _sent_while_written(self, pin: Pin, local: Path) -> tuple[FlatFile, PublishedFile]:
+        growing = GrowingFile(local)
+
+        def write() -> FlatFile:
+            try:
+                flat = write_flat(self.lake, pin, local, names=self.options.names)
+                growing.finish()
+            finally:
+                growing.abandon()
+            return flat
+
+        try:
+            async with together() as group:
+                writing = group.create_task(asyncio.to_thread(write))
+                sending = group.create_task(asyncio.to_thread(self._send, pin, "parquet", growing))
+        except BaseException:
+            growing.abandon()
+            if writing.done() and not writing.cancelled() and writing.exception():
+                raise writing.exception() from None  # type: ignore[misc]
+            raise
+        return writing.result(), sending.result()
+
+    def _send(self, pin: Pin, form: str, growing: GrowingFile) -> PublishedFile:
+        key = self.run.layout.versioned(self.run.name, pin.name, form)
+        with growing:
+            self.run.objects.upload_open(key, cast("BinaryIO", growing))
+        return PublishedFile(
+            key=self.run.layout.stable(pin.name, form),
+            versioned_key=key,
+            bytes=growing.bytes,
+            sha256=growing.sha256,
+        )
+
+    def _hyper(self, pin: Pin, flat: FlatFile) -> PublishedFile:
+        from airflow_provider_replicator.lake.snapshots.hyper import write_hyper
+
+        made = write_hyper(flat.file, flat.file.with_suffix(".hyper"), rows=flat.rows)
+        whole = GrowingFile(made)
+        whole.finish()
+        sent = self._send(pin, "hyper", whole)
+        made.unlink()
+        return sent

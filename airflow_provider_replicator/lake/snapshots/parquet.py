@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,11 +50,6 @@ def write_flat(lake: Lake, pin: Pin, file: Path, *, names: Names = "column") -> 
     if found.expected_rows is not None and rows != found.expected_rows:
         raise LakeError(f"{pin.path}: {rows} rows were read, but version {pin.version} has {found.expected_rows}")
     return FlatFile(file=file, rows=rows, columns=columns)
-
-
-def sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _rows(file: Path) -> int:
