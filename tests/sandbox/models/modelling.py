@@ -44,8 +44,8 @@ def container(external_id: str, properties: dict[str, dict[str, Any]], /, **more
     return {"space": SPACE, "externalId": external_id, "properties": whole, **more}
 
 
-def mapped(container_name: str, name: str, **more: Any) -> dict[str, Any]:
-    return {"container": container_ref(container_name), "containerPropertyIdentifier": name, **more}
+def mapped(container_name: str, identifier: str, /, **more: Any) -> dict[str, Any]:
+    return {"container": container_ref(container_name), "containerPropertyIdentifier": identifier, **more}
 
 
 def view(external_id: str, properties: dict[str, Any], /, version: str = "1", **more: Any) -> dict[str, Any]:
@@ -93,3 +93,18 @@ def properties(cdf: Caller, name: str, through: dict[str, str], kind: str = "nod
     assert found is not None
     shown: dict[str, Any] = found["properties"][through["space"]][f"{through['externalId']}/{through['version']}"]
     return shown
+
+
+def with_every_type(cdf: Caller) -> Caller:
+    """The space ``sp`` with container and view ``All`` (every type) and ``Lists`` (lists of every type but enum)."""
+    lists = {name: {**one, "list": True} for name, one in EVERY_TYPE.items() if one["type"] != "enum"}
+    cdf.create("/models/spaces", {"space": SPACE})
+    cdf.create(
+        "/models/containers", container("All", EVERY_TYPE, usedFor="all"), container("Lists", lists, usedFor="all")
+    )
+    cdf.create(
+        "/models/views",
+        view("All", {name: mapped("All", name) for name in EVERY_TYPE}),
+        view("Lists", {name: mapped("Lists", name) for name in lists}),
+    )
+    return cdf
