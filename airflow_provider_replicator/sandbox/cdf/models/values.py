@@ -172,10 +172,10 @@ def _float32(value: Any) -> Any:
         raise expected("a float32", value)
     if not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
         raise Invalid("is out of range for a float32")
+    if -4096 < value < 4096 and (value * 16) % 1 == 0:  # such numbers are as short as can be
+        return float(value)
     wanted = struct.pack("f", value)
     (exact,) = struct.unpack("f", wanted)
-    if exact == value:
-        return float(value)
     for digits in (6, 7, 8, 9):
         short = float(f"{exact:.{digits}g}")
         if abs(short) <= _FLOAT32_MAX and struct.pack("f", short) == wanted:
