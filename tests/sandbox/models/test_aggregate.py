@@ -50,7 +50,7 @@ def search(cdf: Caller, query: Any = None, **options: Any) -> list[str]:
 
 def test_numbers(cdf: Caller) -> None:
     size = {"property": "size"}
-    every = [{"count": {}}, {"count": size}, {"sum": size}, {"avg": size}, {"max": size}]
+    every: list[dict[str, Any]] = [{"count": {}}, {"count": size}, {"sum": size}, {"avg": size}, {"max": size}]
     (item,) = aggregate(cdf, *every)
     assert item == {
         "instanceType": "node",

@@ -204,7 +204,7 @@ def test_what_is_chained_comes_in_pages_too(cdf: Caller) -> None:
         },
         "select": {"b": {}},
     }
-    seen = []
+    seen: list[list[str]] = []
     cursors: dict[str, Any] = {}
     while len(seen) < 20:
         answer = cdf.post("/models/instances/query", {**asked, "cursors": cursors})
@@ -279,11 +279,12 @@ def test_what_means_nothing_is_refused(cdf: Caller, message: str, expressions: d
 
 
 def test_selections_must_name_expressions_views_and_properties(cdf: Caller) -> None:
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"b": {}},
         {"a": {"sources": [{"source": {**PUMP, "version": "v9"}, "properties": ["*"]}]}},
         {"a": shown("nothing")},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(AnswerError) as refused:
             query(cdf, wrong, a={"nodes": {}})
         assert refused.value.status == 400

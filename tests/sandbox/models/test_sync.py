@@ -164,7 +164,7 @@ def test_a_backfill_may_be_sorted_if_an_index_supports_it(cdf: Caller) -> None:
 
 @pytest.mark.parametrize("mode", ["onePhase", "noBackfill", None])
 def test_only_two_phases_are_sorted(cdf: Caller, mode: str | None) -> None:
-    options = {} if mode is None else {"mode": mode}
+    options: dict[str, Any] = {} if mode is None else {"mode": mode}
     with pytest.raises(AnswerError) as refused:
         Reader(cdf, backfillSort=[{"property": ["node", "externalId"]}], **options).page()
     assert (refused.value.status, refused.value.error["message"]) == (
