@@ -29,7 +29,6 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: as they are stored, on days that every month has: nothing needs to be parsed
 _PLAIN_DATE = re.compile(r"(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])")
 _PLAIN_TIMESTAMP = re.compile(_PLAIN_DATE.pattern + r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}\+00:00")
-_FLOAT32_MAX = 3.4028234663852886e38
 
 # -- definitions -----------------------------------------------------------------------------------------------------
 
@@ -170,17 +169,18 @@ def _float32(value: Any) -> Any:
     """The shortest number that has the same 32 bits, as the service answers it."""
     if type(value) not in (int, float):
         raise expected("a float32", value)
-    if not -_FLOAT32_MAX <= value <= _FLOAT32_MAX:
-        raise Invalid("is out of range for a float32")
     if -4096 < value < 4096 and (value * 16) % 1 == 0:  # such numbers are as short as can be
         return float(value)
-    wanted = struct.pack("f", value)
+    wanted = _bits(value)
     (exact,) = struct.unpack("f", wanted)
-    for digits in (6, 7, 8, 9):
-        short = float(f"{exact:.{digits}g}")
-        if abs(short) <= _FLOAT32_MAX and struct.pack("f", short) == wanted:
-            return short
-    return exact
+    return next(short for digits in (6, 7, 8, 9) if _bits(short := float(f"{exact:.{digits}g}")) == wanted)
+
+
+def _bits(value: float) -> bytes:
+    try:
+        return struct.pack("f", value)
+    except OverflowError as error:
+        raise Invalid("is out of range for a float32") from error
 
 
 def _timestamp(value: Any) -> Any:
