@@ -15,6 +15,8 @@ from airflow_provider_replicator.exceptions import CdfRequestError, CdfUnavailab
 from airflow_provider_replicator.lake.instances.shapes import ROWS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_replicator.cdf.http.client import CdfClient
     from airflow_provider_replicator.lake.instances.decode import Decoder, Page
     from airflow_provider_replicator.lake.instances.schema import InstanceSource
@@ -27,6 +29,8 @@ _TOO_MUCH = frozenset({408, 503, 504})
 _SMALLEST = 50
 #: Good pages in a row before a size that shrank is raised by half.
 _GOOD_PAGES = 4
+#: Instances named in one request.
+_REFERENCES = 1000
 #: The only refusals after which a cursor is worth nothing.
 _EXPIRED = re.compile(r"cursor has expired|invalid cursor provided", re.IGNORECASE)
 
@@ -72,25 +76,41 @@ class Asking:
 
     async def from_now(self) -> str:
         """A sync cursor that yields what changes from now on."""
-        body = self._body(1, None, mode="noBackfill")
-        cursor = self._decoder.page(await self._client.post_for_bytes(_SYNC, body)).cursor
-        return self._present(cursor)
+        body = self._body(1, None, self._followed, mode="noBackfill")
+        return self._present(self._decoder.page(await self._client.post_for_bytes(_SYNC, body)).cursor)
 
     async def load_page(self, cursor: str | None) -> Page:
         """A page of all instances; its cursor is None after the last. Raises CursorExpiredError."""
-        return await self._page(_QUERY, self.load_size, cursor)
+        return await self._page(_QUERY, self.load_size, cursor, self._source.filter)
 
     async def changes_page(self, cursor: str) -> tuple[Page, bool]:
         """(a page of changes, whether it was full). Raises CursorExpiredError."""
-        page = await self._page(_SYNC, self.sync_size, cursor, mode="noBackfill")
+        page = await self._page(_SYNC, self.sync_size, cursor, self._followed, mode="noBackfill")
         self._present(page.cursor)
         return page, page.count >= self.sync_size.now
 
-    async def _page(self, path: str, size: PageSize, cursor: str | None, **more: Any) -> Page:
+    async def members(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these instances belong to the source right now."""
+        found: set[tuple[str, str]] = set()
+        for start in range(0, len(keys), _REFERENCES):
+            references = [{"space": space, "externalId": one} for space, one in keys[start : start + _REFERENCES]]
+            among = {"and": [self._source.filter, {"instanceReferences": references}]}
+            body = self._body(_REFERENCES, None, among) | {"select": {ROWS: {}}}
+            rows = self._decoder.rows(self._decoder.page(await self._client.post_for_bytes(_QUERY, body)))
+            found.update(rows.keys())
+        return found
+
+    @property
+    def _followed(self) -> dict[str, Any]:
+        return self._source.wider or self._source.filter
+
+    async def _page(self, path: str, size: PageSize, cursor: str | None, wanted: dict[str, Any], **more: Any) -> Page:
         while True:
             try:
                 body = await self._client.post_for_bytes(
-                    path, self._body(size.now, cursor, **more), at_once=_TOO_MUCH if size.now > _SMALLEST else ()
+                    path,
+                    self._body(size.now, cursor, wanted, **more),
+                    at_once=_TOO_MUCH if size.now > _SMALLEST else (),
                 )
                 break
             except CdfRequestError as error:
@@ -102,14 +122,14 @@ class Asking:
                     raise
         return await asyncio.to_thread(self._decoder.page, body)
 
-    def _body(self, limit: int, cursor: str | None, **more: Any) -> dict[str, Any]:
+    def _body(self, limit: int, cursor: str | None, wanted: dict[str, Any], **more: Any) -> dict[str, Any]:
         source = self._source
         select: dict[str, Any] = {}
         if source.view and source.properties:
             names = [column.source_name for column in source.properties]
             select = {"sources": [{"source": source.view.source, "properties": names}]}
         body: dict[str, Any] = {
-            "with": {ROWS: {source.instances: {"filter": source.filter}, "limit": limit, **more}},
+            "with": {ROWS: {source.instances: {"filter": wanted}, "limit": limit, **more}},
             "select": {ROWS: select},
         }
         if cursor:

@@ -8,7 +8,7 @@ is read again, value by value, by :mod:`.misfits`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from airflow_provider_replicator.exceptions import LakeError
 from airflow_provider_replicator.lake.arrow import arrow_type, column_array
 from airflow_provider_replicator.lake.columns import Column
 from airflow_provider_replicator.lake.instances.misfits import Misfit, checked, parsed
-from airflow_provider_replicator.lake.instances.schema import DELETED, RESCUED, system_columns
+from airflow_provider_replicator.lake.instances.schema import DELETED, KEY, RESCUED, system_columns
 from airflow_provider_replicator.lake.instances.shapes import ROWS, answer_types
 
 if TYPE_CHECKING:
@@ -40,6 +40,19 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.columns["_space"])
+
+    def keys(self) -> list[tuple[str, str]]:
+        """Of the instances, in order."""
+        return list(zip(*(self.columns[name].to_pylist() for name in KEY), strict=True))
+
+    def only(self, members: set[tuple[str, str]]) -> Rows:
+        """The same, but that who is not among ``members`` is gone since its last change."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        stays = pa.array([key in members for key in self.keys()], pa.bool_())
+        gone = pc.coalesce(self.columns[DELETED], self.columns["_lastUpdatedTime"])
+        return replace(self, columns=self.columns | {DELETED: pc.if_else(stays, self.columns[DELETED], gone)})
 
     @property
     def nbytes(self) -> int:

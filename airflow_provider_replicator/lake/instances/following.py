@@ -72,6 +72,8 @@ class Following:
         while True:
             page, full = await self._asking.changes_page(cursor)
             rows = await asyncio.to_thread(self._decoder.rows, page)
+            if self._tables.source.wider is not None and len(rows):
+                rows = rows.only(await self._asking.members(rows.keys()))
             self._counts.page(rows)
             self._asking.sync_size.fine()
             # A page that is not full may be the last of a backfill; two in a row are not.

@@ -82,9 +82,11 @@ class ViewRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSource:
-    """What one table holds: the nodes, or the edges, that have data in a view; or, without a view, all edges that ``filter``
-    matches. ``properties`` are the view's mapped properties as columns, named as at the source until :meth:`named`.
-    ``own_filter``: instances may enter and leave the view although they live on.
+    """What one table holds: the nodes, or the edges, that ``filter`` matches, with the ``properties`` of a view (its mapped ones,
+    as columns that are named as at the source), or with none.
+
+    ``wider``: what to follow the changes of, if that is more. A view with a filter of its own is left by instances that live on, and
+    CDF tells nobody who follows only that filter.
     """
 
     instances: Instances
@@ -92,7 +94,7 @@ class InstanceSource:
     filter: dict[str, Any] = field(hash=False)
     view: ViewRef | None = None
     properties: tuple[Column, ...] = ()
-    own_filter: dict[str, Any] | None = field(default=None, hash=False)
+    wider: dict[str, Any] | None = field(default=None, hash=False)
 
     @property
     def question(self) -> str:
@@ -101,7 +103,7 @@ class InstanceSource:
             instances=self.instances,
             view=self.view.source if self.view else None,
             filter=self.filter,
-            own_filter=self.own_filter,
+            wider=self.wider,
             properties=[[column.source_name, column.kind, column.is_list] for column in self.properties],
         )
 

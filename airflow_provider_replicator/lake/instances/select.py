@@ -58,12 +58,14 @@ def _of_view(view: dict[str, Any], spaces: Sequence[str] | None) -> Iterator[Ins
     kinds: dict[str, tuple[Instances, ...]] = {"node": ("nodes",), "edge": ("edges",), "all": ("nodes", "edges")}
     if not properties and not view.get("filter"):
         return
-    belongs = view.get("filter") or {"hasData": [ref.source]}
+    has_data = {"hasData": [ref.source]}
+    own = view.get("filter")
     for instances in kinds.get(view.get("usedFor", "node"), ()):
         yield InstanceSource(
             instances=instances,
             path=table_path(ref, instances),
-            filter=_within(instances, spaces, belongs),
+            filter=_within(instances, spaces, own or has_data),
+            wider=_within(instances, spaces, {"or": [own, has_data]}) if own and properties else None,
             view=ref,
             properties=properties,
         )

@@ -62,7 +62,7 @@ class SourceRun:
             await self._follow()
         except CursorExpiredError as error:
             await self._resync(str(error))
-            await self._follow()
+            await self._follow_again()
         await asyncio.to_thread(self._tables.clean)
         version = self._tables.current.handle.version()
         self._counts.report.tables.append(self._counts.as_table(version))
@@ -96,6 +96,15 @@ class SourceRun:
     async def _follow(self) -> None:
         following = Following(self._asking, self._decoder, self._tables, self._counts)
         await following.run(stop_ms=server_time_ms(self._client))
+
+    async def _follow_again(self) -> None:
+        try:
+            await self._follow()
+        except CursorExpiredError as error:
+            raise LakeError(
+                f"{self._source.path}: CDF takes not even a cursor that it has just given ({error}): the load took longer than "
+                "cursors live, or the endpoint is out of order"
+            ) from error
 
     async def _resync(self, why: str) -> None:
         current = self._tables.current.state

@@ -446,3 +446,17 @@ def test_counts_and_requests_are_reported(world: World) -> None:
     report = world.run()
     (table,) = report.tables
     assert (report.written, report.deleted, table["did"]) == (1, 1, ["merge"])
+
+
+def test_who_leaves_a_view_with_a_filter_leaves_the_table(world: World) -> None:
+    """CDF sends no tombstone for it: it lives on, but elsewhere."""
+    own = {"range": {"property": [SPACE, "Pump", "count"], "gte": 5}}
+    world.make_view(TYPES, view={"externalId": "Big", "filter": own})
+    path = f"instances/{SPACE}/Big/v1/nodes"
+    world.make(range(10))
+    world.run(views=("Big",))
+    assert {row["count"] for row in world.rows(path)} == {5, 6, 7, 8, 9}
+    world.apply({"externalId": "p6", "count": 1}, {"externalId": "p1", "count": 11}, {"externalId": "p2", "count": 2})
+    world.delete("p7")
+    world.run(views=("Big",))
+    assert {row["_externalId"]: row["count"] for row in world.rows(path)} == {"p5": 5, "p8": 8, "p9": 9, "p1": 11}
