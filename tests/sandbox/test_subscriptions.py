@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from typing import Any
@@ -429,3 +430,51 @@ def test_a_reader_waits_for_news(sandbox: RunningSandbox) -> None:
     later.join()
     assert time.monotonic() - begun < 4
     assert told(answer) == [("polled", [(1, 1.0)], [])]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_copy_made_of_updates_equals_its_source(cdf: Caller, seed: int) -> None:
+    """Whatever is written, in whatever pages it is read: inserts, overwrites and deletes in their order make the same points."""
+    rng = random.Random(seed)
+    names = [f"r{n}" for n in range(6)]
+    cdf.create("/timeseries", *({"externalId": name} for name in names))
+    subscribe(cdf, "random", partitions=3, timeSeriesIds=names)
+    copies: dict[str, dict[int, Any]] = {name: {} for name in names}
+    partitions: list[dict[str, Any]] = [{"index": index} for index in range(3)]
+    more = True
+    for step in range(60):
+        if step < 40 and rng.random() < 0.7:
+            write_something(cdf, rng, names)
+        if step < 40 and rng.random() < 0.5:
+            continue
+        asked = {"externalId": "random", "partitions": partitions, "limit": rng.randint(1, 60), "pollTimeoutSeconds": 0}
+        answer = cdf.post(f"{PATH}/data/list", asked)
+        partitions = [{"index": one["index"], "cursor": one["nextCursor"]} for one in answer["partitions"]]
+        more = answer["hasNext"]
+        for name, points, ranges in told(answer):
+            for begin, end in ranges:
+                copies[name] = {time_: value for time_, value in copies[name].items() if not begin <= time_ < end}
+            copies[name].update(points)
+    assert not more
+    for name, copy in copies.items():
+        item = {"externalId": name, "limit": 10_000, "end": 10_000}
+        points = cdf.items("/timeseries/data/list", {"items": [item]})[0]["datapoints"]
+        assert sorted(copy.items()) == [(point["timestamp"], point["value"]) for point in points]
+
+
+def write_something(cdf: Caller, rng: random.Random, names: list[str]) -> None:
+    chosen = rng.sample(names, rng.randint(1, 3))
+    if rng.random() < 0.7:
+        rows = [
+            [{"timestamp": rng.randint(0, 50), "value": rng.random()} for _ in range(rng.randint(1, 20))]
+            for _ in chosen
+        ]
+        items = [{"externalId": name, "datapoints": row} for name, row in zip(chosen, rows, strict=True)]
+        cdf.post("/timeseries/data", {"items": items})
+    else:
+        begins = [rng.randint(0, 50) for _ in chosen]
+        items = [
+            {"externalId": name, "inclusiveBegin": begin, "exclusiveEnd": begin + rng.randint(1, 20)}
+            for name, begin in zip(chosen, begins, strict=True)
+        ]
+        cdf.post("/timeseries/data/delete", {"items": items})
