@@ -79,8 +79,9 @@ def _rows(handle: DeltaTable) -> int | None:
     """Rows by the statistics of the log; None where some file has none."""
     import polars as pl
 
-    actions: Any = handle.get_add_actions(flatten=True)
+    # Not flattened: a column "a.b" beside a column "a" with a part "b" would be an error.
+    actions: Any = handle.get_add_actions()
     if not actions.num_rows:
         return 0
-    counts = pl.DataFrame(actions)["num_records"]
+    counts = pl.Series(actions["num_records"])
     return None if counts.null_count() else int(counts.sum())
