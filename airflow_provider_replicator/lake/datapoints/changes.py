@@ -121,9 +121,12 @@ class Batch:
 
     def doomed(self) -> Changed:
         """The rows that have to go for it."""
+        spans = {named.key: _Spans.of(changes) for named, changes in self.series.items()}
+        extents = [spans_of.extent() for spans_of in spans.values()]
         return Changed(
-            {named.key: _Spans.of(changes) for named, changes in self.series.items()},
+            spans,
             {named.key: mark for named, mark in self.whole.items()},
+            (min((first for first, _ in extents), default=1), max((last for _, last in extents), default=0)),
         )
 
 
@@ -141,6 +144,11 @@ class _Spans:
 
         ranges = np.array(merged(span for _, span in changes.deletes), np.int64).reshape(-1, 2)
         return cls(changes.touched(), ranges[:, 0], ranges[:, 1])
+
+    def extent(self) -> Range:
+        """First and last timestamp that it can touch."""
+        firsts, lasts = [*self.stamps[:1], *self.begins[:1]], [*self.stamps[-1:], *(self.ends[-1:] - 1)]
+        return int(min(firsts, default=1)), int(max(lasts, default=0))
 
     def within(self, first: int, last: int) -> bool:
         """Whether any of it is in ``[first, last]``."""
@@ -164,15 +172,20 @@ class _Spans:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Rows that changes have made old; and all rows of the series in ``whole``, with how to mark them."""
+    """Rows that changes have made old, all of them within ``extent``, first to last; and all rows of the series in ``whole``, with how
+    to mark them.
+    """
 
     spans: Mapping[Key, _Spans]
     whole: Mapping[Key, int]
+    extent: Range
 
     def may_touch(self, file: TableFile) -> bool:
         first, last = file.first, file.last
         if first is None or last is None or any(file.may_name(key[1]) for key in self.whole):
             return True
+        if last < self.extent[0] or first > self.extent[1]:  # most files: what is new is younger
+            return False
         return any(file.may_name(key[1]) and spans.within(first, last) for key, spans in self.spans.items())
 
     def takes_all(self, _: TableFile) -> bool:

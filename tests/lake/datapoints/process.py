@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run in a process of its own, which may be told to die by SIGKILL at one of its effects:
+``python -m tests.lake.datapoints.process JSON``. The report, and the memory it took, go to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
+from airflow_provider_replicator.cdf.http.client import CdfClient
+from airflow_provider_replicator.cdf.http.credentials import StaticToken
+from airflow_provider_replicator.core.window import Window
+from airflow_provider_replicator.lake import objects
+from airflow_provider_replicator.lake.datapoints.feed import follow_subscription
+from airflow_provider_replicator.lake.datapoints.options import FeedOptions, PointsOptions
+from airflow_provider_replicator.lake.datapoints.window import export_datapoints
+from airflow_provider_replicator.lake.location import Keys, Lake, S3Access
+
+if TYPE_CHECKING:
+    from tests.lake.datapoints.tables import Exports
+
+#: What a run does to the lake: a data file, a cursor, a commit.
+EFFECTS = ("upload_open", "put_if_absent", "create_write_transaction")
+
+
+def command(exports: Exports, *, die: tuple[str, str, int] | None = None, **options: Any) -> list[str]:
+    """``die``: before or after the effect, for the n-th time (from 1)."""
+    pair, lake = exports.pair, exports.lake
+    access = None
+    if lake.access is not None:
+        keys = lake.access.keys()
+        access = [lake.access.region, lake.access.endpoint_url, keys.access_key, keys.secret_key]
+    about = {"url": pair.running.base_url, "token": pair.running.token, "project": pair.source}
+    about |= {"root": lake.root, "access": access, "die": die, "options": options}
+    return [sys.executable, "-m", "tests.lake.datapoints.process", json.dumps(about)]
+
+
+def run(exports: Exports, **options: Any) -> dict[str, Any]:
+    """To its end, whose exit code has to be 0."""
+    done = subprocess.run(command(exports, **options), check=True, stdout=subprocess.PIPE, text=True, timeout=120)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def run_and_die(exports: Exports, when: str, effect: str, nth: int, **options: Any) -> bool:
+    """Whether it came to that; else the run went to its end."""
+    done = subprocess.run(
+        command(exports, die=(when, effect, nth), **options), check=False, stdout=subprocess.DEVNULL, timeout=120
+    )
+    assert done.returncode in (0, -signal.SIGKILL)
+    return done.returncode != 0
+
+
+def _deadly(owner: Any, when: str, effect: str, nth: int) -> None:
+    plain = getattr(owner, effect)
+    calls = 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == nth and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = plain(*args, **kwargs)
+        if calls == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, effect, counted)
+
+
+async def main(about: dict[str, Any]) -> None:
+    if about["die"]:
+        from deltalake import DeltaTable
+
+        when, effect, nth = about["die"]
+        owners = [DeltaTable] if hasattr(DeltaTable, effect) else [objects.LocalObjects, objects.S3Objects]
+        for owner in owners:
+            _deadly(owner, when, effect, nth)
+    access = None
+    if about["access"]:
+        region, endpoint, key, secret = about["access"]
+        access = S3Access(region=region, keys=lambda: Keys(key, secret), endpoint_url=endpoint)
+    lake = Lake(about["root"], access)
+    options = about["options"]
+    if window := options.get("window"):
+        options |= {"window": Window(*window), "mode": "window"}
+    if "shard" in options:
+        options["shard"] = tuple(options["shard"])
+    transport = AiohttpTransport(about["url"], about["project"], StaticToken(about["token"]))
+    async with CdfClient(transport, project=about["project"]) as source:
+        if "subscription" in options:
+            report = await follow_subscription(source=source, lake=lake, options=FeedOptions(**options))
+        else:
+            report = await export_datapoints(source=source, lake=lake, options=PointsOptions(**options))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    sys.stdout.write(json.dumps(report.as_dict() | {"peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))
