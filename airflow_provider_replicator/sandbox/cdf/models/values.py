@@ -172,13 +172,13 @@ def _float32(value: Any) -> Any:
     if -4096 < value < 4096 and (value * 16) % 1 == 0:  # such numbers are as short as can be
         return float(value)
     wanted = _bits(value)
-    (exact,) = struct.unpack("f", wanted)
+    (exact,) = struct.unpack("<f", wanted)
     return next(short for digits in (6, 7, 8, 9) if _bits(short := float(f"{exact:.{digits}g}")) == wanted)
 
 
 def _bits(value: float) -> bytes:
     try:
-        return struct.pack("f", value)
+        return struct.pack("<f", value)
     except OverflowError as error:
         raise Invalid("is out of range for a float32") from error
 
