@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_replicator.exceptions import (
     LakeConflictError,
+    LakeError,
     LakeUnavailableError,
     ReplicatorError,
     SchemaChangedError,
@@ -64,9 +65,7 @@ class Table:
         Raises :class:`SchemaChangedError` for a column of another type, and for new columns where ``on_change`` is ``freeze``.
         Columns that the schema no longer has stay, null in new rows.
         """
-        handle = self.open()
-        if handle is None:
-            return self._create(schema)
+        handle = self.open() or self._create(schema)
         lacking = self._lacking(handle, schema)
         if lacking and on_change == "freeze":
             raise SchemaChangedError(
@@ -152,15 +151,24 @@ class Table:
 
         from airflow_provider_replicator.lake.arrow import arrow_schema
 
-        with lake_errors(f"create {self.path}"):
-            return DeltaTable.create(
-                self.uri,
-                Schema.from_arrow(arrow_schema(schema)),
-                mode="ignore",  # two may create it at once
-                partition_by=list(schema.partition_by) or None,
-                configuration=_CONFIGURATION,
-                storage_options=self.lake.options(),
-            )
+        try:
+            with lake_errors(f"create {self.path}"):
+                return DeltaTable.create(
+                    self.uri,
+                    # NOT NULL in the table would turn into a change of the schema, and so into a conflict with whoever else
+                    # appends, when data comes whose columns are not declared so. Whether a value is there, arrow.py sees.
+                    Schema.from_arrow(_arrow_of([column.with_nullable(True) for column in arrow_schema(schema)])),
+                    # Two may create it at once: tried again, the later one would replace the columns of the first.
+                    commit_properties=commit_properties(retries=0),
+                    partition_by=list(schema.partition_by) or None,
+                    configuration=_CONFIGURATION,
+                    storage_options=self.lake.options(),
+                )
+        except (LakeConflictError, LakeError):
+            handle = self.open()  # somebody else has just created it, perhaps with other columns
+            if handle is None:
+                raise
+            return handle
 
     def _lacking(self, handle: DeltaTable, schema: TableSchema) -> list[pa.Field]:
         import pyarrow as pa
