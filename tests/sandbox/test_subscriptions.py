@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -20,6 +21,7 @@ from airflow_provider_replicator.sandbox.cdf.points import Points
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
 from tests.sandbox.caller import AnswerError, Caller
 from tests.sandbox.conftest import NOW
+from tests.sandbox.spoiling import spoil
 from tests.sandbox.wire import send
 
 PATH = "/timeseries/subscriptions"
@@ -478,3 +480,32 @@ def write_something(cdf: Caller, rng: random.Random, names: list[str]) -> None:
             for name, begin in zip(chosen, begins, strict=True)
         ]
         cdf.post("/timeseries/data/delete", {"items": items})
+
+
+def test_spoiled_requests(cdf: Caller) -> None:
+    """Good requests with something wrong in them: 400, or an answer that the vendor's document describes."""
+    rng = random.Random(0)
+    filtered = {
+        "and": [{"prefix": {"property": ["name"], "value": "the"}}, {"exists": {"property": ["metadata", "k"]}}]
+    }
+    made = {"externalId": "new", "partitionCount": 2, "name": "n", "description": "d"}
+    node = {"space": "sp", "externalId": "n"}
+    create_nodes(cdf.server.projects["source"], "timeseries", [{"instanceId": node}])
+    cursor = at_end(cdf)
+    changes = {"name": {"set": "n"}, "description": {"setNull": True}, "timeSeriesIds": {"add": ["b"], "remove": ["s"]}}
+    good: list[tuple[str, dict[str, Any]]] = [
+        ("", {"items": [{**made, "timeSeriesIds": ["a"], "instanceIds": [node]}]}),
+        ("", {"items": [{**made, "filter": filtered}]}),
+        ("/byids", {"items": [{"externalId": "sub"}], "ignoreUnknownIds": True}),
+        ("/update", {"items": [{"externalId": "sub", "update": changes}]}),
+        ("/delete", {"items": [{"externalId": "new"}], "ignoreUnknownIds": True}),
+        ("/data/list", {"externalId": "sub", "partitions": [{"index": 0, "cursor": cursor}], "limit": 10}),
+        ("/data/list", {"externalId": "sub", "partitions": [{"index": 0}], "initializeCursors": "3d-ago"}),
+    ]
+    outcomes = {200: 0, 201: 0, 400: 0, 409: 0}
+    for _ in range(600):
+        path, request = rng.choice(good)
+        with contextlib.suppress(AnswerError):
+            cdf.post(PATH + path, spoil(request, rng))
+        outcomes[cdf.status] += 1  # a KeyError for whatever else it is
+    assert min(outcomes.values()) > 0, outcomes
