@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.cdf.protobuf.points import parse
+from airflow_provider_replicator.cdf.protobuf.shapes import decode_shapes
 from airflow_provider_replicator.cdf.protobuf.wire import write_varint
 
 if TYPE_CHECKING:
@@ -36,7 +37,14 @@ class Points:
 
 def decode(payload: Buffer, kind: Kind) -> Points:
     """The points of a payload. Raises ValueError if it is not one."""
-    return (_decode_uniform(payload) if kind == "numeric" else None) or _decode_any(payload, kind)
+    if kind == "numeric" and len(payload):
+        return _decode_uniform(payload) or _decode_shapes(payload) or _decode_any(payload, kind)
+    return _decode_any(payload, kind)
+
+
+def _decode_shapes(payload: Buffer) -> Points | None:
+    found = decode_shapes(payload)
+    return None if found is None else Points(found.timestamps, found.values, found.codes, found.nulls)
 
 
 def _decode_uniform(payload: Buffer) -> Points | None:
