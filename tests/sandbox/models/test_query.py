@@ -359,3 +359,16 @@ def test_a_view_over_several_containers_shows_what_there_is(cdf: Caller) -> None
 
     assert read("Whole") == {"both": {"name": "N", "label": "L"}, "tagged": {"label": "L"}, "empty": {}}
     assert read("Part") == {"both": {"title": "N", "label": "L"}, "tagged": {"label": "L"}, "empty": {}}
+
+
+def test_nodes_of_global_spaces_are_seen_by_who_names_their_space(cdf: Caller) -> None:
+    unit = {"space": "cdf_cdm_units", "externalId": "pressure:bar"}
+    plant.apply(cdf, pump("measured", parent=unit))
+    named = {"equals": {"property": ["node", "space"], "value": "cdf_cdm_units"}}
+    bar = {"and": [named, one("pressure:bar")]}
+    refers = {"equals": {"property": of_pump("parent"), "value": unit}}
+    results = found(cdf, a={"nodes": {"filter": bar}}, b={"nodes": {"filter": refers}}, c={"nodes": {}})
+    assert (results["a"], results["b"]) == (["pressure:bar"], ["measured"])
+    assert "pressure:bar" not in results["c"]
+    for condition, expected in ((bar, ["pressure:bar"]), (refers, ["measured"])):
+        assert names(cdf.items("/models/instances/list", {"filter": condition})) == expected

@@ -18,6 +18,7 @@ from airflow_provider_replicator.sandbox.cdf.models.expressions import (
     parse,
 )
 from airflow_provider_replicator.sandbox.cdf.models.filters import all_of, compile_filter
+from airflow_provider_replicator.sandbox.cdf.models.global_nodes import store_of
 from airflow_provider_replicator.sandbox.cdf.models.indexed import Debug
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import Instance, Predicate
 from airflow_provider_replicator.sandbox.cdf.models.listings import listings_of
@@ -166,7 +167,7 @@ class Evaluation:
     def _root(self, expression: Expression, start: Any) -> Found:
         limit = min(expression.limit, self.project.settings.short_pages or expression.limit)
         predicate = all_of([is_of(expression.kind), self._compiled(expression.filter)])
-        store = self.models.instances
+        store = store_of(self.models, expression.filter)
         sort = expression.sort or expression.post_sort
         if sort is None:
             return Found(*store.page(predicate, start or 0, limit))

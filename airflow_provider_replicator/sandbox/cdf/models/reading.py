@@ -12,12 +12,12 @@ from airflow_provider_replicator.sandbox.cdf.fields import text
 from airflow_provider_replicator.sandbox.cdf.http import Request, Response
 from airflow_provider_replicator.sandbox.cdf.models import checks
 from airflow_provider_replicator.sandbox.cdf.models.filters import all_of, compile_filter, view_predicate
+from airflow_provider_replicator.sandbox.cdf.models.global_nodes import store_of
 from airflow_provider_replicator.sandbox.cdf.models.indexed import Debug
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import Instance, Key, Predicate
 from airflow_provider_replicator.sandbox.cdf.models.rendering import Source, parse_sources, renderer, typing_of
 from airflow_provider_replicator.sandbox.cdf.models.sorts import InstanceSort
 from airflow_provider_replicator.sandbox.cdf.models.state import Models, models_of
-from airflow_provider_replicator.sandbox.cdf.models.system import UNITS
 from airflow_provider_replicator.sandbox.cdf.payload import body, checked, items, json_answer, limit_of
 from airflow_provider_replicator.sandbox.cdf.project import Project
 from airflow_provider_replicator.sandbox.cdf.routing import Route
@@ -94,9 +94,7 @@ def listed(models: Models, payload: Mapping[str, Any], sources: list[Source]) ->
 def _page(
     models: Models, payload: Mapping[str, Any], predicate: Predicate, after: Any, limit: int
 ) -> tuple[list[Instance], Any]:
-    # Nodes of global spaces are seen by who names their space in the filter, and by nobody else.
-    asks = UNITS.encode() in orjson.dumps(payload.get("filter"))
-    store = models.global_instances if asks else models.instances
+    store = store_of(models, payload.get("filter"))
     if not payload.get("sort"):
         return store.page(predicate, after or 0, limit)
     sort = InstanceSort(models.schema, payload["sort"])
