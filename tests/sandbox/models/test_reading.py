@@ -206,7 +206,7 @@ def test_values_in_other_units(models: Caller) -> None:
 
 
 def test_inspect_says_where_an_instance_has_data(filled: Caller) -> None:
-    operations = {"involvedViews": {}, "involvedContainers": {}}
+    operations: dict[str, Any] = {"involvedViews": {}, "involvedContainers": {}}
     found = filled.items(
         "/models/instances/inspect",
         {"items": [key("n0"), key("kind"), key("gone")], "inspectionOperations": operations},
@@ -354,13 +354,14 @@ def test_filters_have_a_depth(settled: Caller) -> None:
 
 
 def test_sources_that_mean_nothing_are_refused(settled: Caller) -> None:
-    for sources in (
+    wrong: list[Any] = [
         [{"source": view_ref("Gone")}],
         [{"source": container_ref("All")}],
         [{}],
         "All",
         [{"source": ALL}] * 11,
-    ):
+    ]
+    for sources in wrong:
         with pytest.raises(AnswerError):
             names(settled, sources=sources)
 

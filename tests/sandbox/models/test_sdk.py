@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from cognite.client import ClientConfig, CogniteClient, global_config
 from cognite.client.credentials import Token
@@ -90,7 +92,7 @@ def view() -> ViewApply:
     )
 
 
-def pump(name: str, **properties: object) -> NodeApply:
+def pump(name: str, **properties: Any) -> NodeApply:
     return NodeApply(SPACE, name, sources=[NodeOrEdgeData(VIEW, {"name": name, **properties})])
 
 

@@ -141,21 +141,15 @@ class InstanceStore:
         """Live edges that start or end at a node, in order of their row."""
         return sorted(self._edges.get(node, {}).values(), key=lambda edge: edge.row)
 
-    def scan(self, predicate: Predicate | None = None, row: int = 0, chunk: int = _CHUNK) -> Iterator[list[Instance]]:
-        """Live instances from ``row`` on that match, in order of their row, in lists (perhaps empty) of at most ``chunk``."""
-        rows = self.rows
-        for start in range(row, len(rows), chunk):
-            part = rows[start : start + chunk]
-            if predicate is None:
-                yield [instance for instance in part if instance is not None]
-            else:
-                yield [instance for instance in part if instance is not None and predicate(instance)]
+    def scan(self, predicate: Predicate | None = None, row: int = 0) -> Iterator[list[Instance]]:
+        """Live instances from ``row`` on that match, in order of their row, in lists (perhaps empty) of at most some thousands."""
+        return _matching(self.rows, row, len(self.rows), _CHUNK, predicate)
 
     def page(self, predicate: Predicate | None, row: int, limit: int) -> tuple[list[Instance], int | None]:
         """At most ``limit`` live instances that match from ``row`` on, and the row where the next page begins unless this was
         the last: rows never move, so pages neither skip nor repeat what stays."""
         found: list[Instance] = []
-        for part in self.scan(predicate, row, limit + 1 if predicate is None else max(limit + 1, _CHUNK)):
+        for part in _matching(self.rows, row, len(self.rows), limit + 1, predicate):
             found += part
             if len(found) > limit:
                 return found[:limit], found[limit - 1].row + 1
@@ -171,13 +165,8 @@ class InstanceStore:
         self.purge()
         end = len(self._changes) if until is None else min(until, len(self._changes))
         found: list[Instance] = []
-        chunk = limit + 1 if predicate is None else max(limit + 1, _CHUNK)
-        for start in range(after, end, chunk):
-            part = self._changes[start : min(start + chunk, end)]
-            if predicate is None:
-                found += [instance for instance in part if instance is not None]
-            else:
-                found += [instance for instance in part if instance is not None and predicate(instance)]
+        for part in _matching(self._changes, after, end, limit, predicate):
+            found += part
             if len(found) >= limit:
                 return found[:limit], found[limit - 1].seq
         return found, max(after, end)
@@ -285,3 +274,18 @@ class InstanceStore:
                 edges.pop(edge.key, None)
                 if not edges and node is not None:
                     del self._edges[node]
+
+
+def _matching(
+    source: list[Instance | None], start: int, end: int, size: int, predicate: Predicate | None
+) -> Iterator[list[Instance]]:
+    """What matches, piece by piece. The first piece is as large as a page, because mostly nearly everything matches; where little
+    does, the pieces grow."""
+    while start < end:
+        part = source[start : min(start + size, end)]
+        if predicate is None:
+            yield [one for one in part if one is not None]
+        else:
+            yield [one for one in part if one is not None and predicate(one)]
+        start += size
+        size = max(size, min(2 * size, _CHUNK))
