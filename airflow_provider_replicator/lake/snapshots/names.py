@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.lake.find import is_wild, matching_tables
 from airflow_provider_replicator.lake.instances.current import is_instances_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_replicator.lake.objects import Objects
 
@@ -21,8 +21,6 @@ Tables: TypeAlias = "Sequence[str] | Mapping[str, str | None]"
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
-_WILD = re.compile(r"[*?\[]")
-_LOG = "_delta_log"
 
 
 def checked_name(what: str, name: str) -> str:
@@ -70,11 +68,11 @@ def _paths(objects: Objects, pattern: str, name: str | None, missing_ok: bool) -
         raise ConfigurationError(f"tables: {pattern!r} is no path below the lake's root, such as resources/events")
     if parts[0] == "publish":
         raise ConfigurationError(f"tables: {pattern!r} is a snapshot, not a table")
-    if not _WILD.search(pattern):
+    if not is_wild(pattern):
         return ["/".join(parts)]
     if name is not None:
         raise ConfigurationError(f"tables: {pattern!r} may be several tables, which cannot all be called {name!r}")
-    paths = [path for path in _matching(objects, "", parts) if not _belongs_to_another(path)]
+    paths = [path for path in matching_tables(objects, pattern) if not _belongs_to_another(path)]
     if not paths and not missing_ok:
         raise ConfigurationError(f"tables: there is no table {pattern!r} (missing_ok=True goes on without)")
     return paths
@@ -83,21 +81,6 @@ def _paths(objects: Objects, pattern: str, name: str | None, missing_ok: bool) -
 def _belongs_to_another(path: str) -> bool:
     """Changes that wait, and a resync on its way: part of the table of instances beside which they are."""
     return path.startswith("instances/") and not is_instances_table(path)
-
-
-def _matching(objects: Objects, above: str, parts: list[str]) -> Iterator[str]:
-    """Tables below ``above`` whose path matches. One listing per folder on the way: the tables' own files are not listed."""
-    part, rest = parts[0], parts[1:]
-    if not _WILD.search(part):
-        names = [part]
-    else:
-        names = sorted(name for name in objects.folders(above) if fnmatchcase(name, part) and name != _LOG)
-    for name in names:
-        path = above + name
-        if rest:
-            yield from _matching(objects, f"{path}/", rest)
-        elif _LOG in objects.folders(f"{path}/"):
-            yield path
 
 
 def _no_clash(found: Mapping[str, str]) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Tables that are opened at a time when the moment of the snapshot is taken.
 _PINS_AT_ONCE = 8
+#: How often, at most.
+_LOOKS = 4
 
 
 @dataclass(slots=True)
@@ -101,7 +103,18 @@ async def publish(
 
 
 async def _pins(lake: Lake, found: Mapping[str, str], options: SnapshotOptions) -> list[Pin]:
-    """All at once, so that they are of one moment as nearly as Delta, which knows no moments across tables, allows."""
+    """The versions of one moment: looked at again until nothing has changed since the look before, so that all of them were the
+    newest at the same time. Tables that are written to all the time are taken as the last look found them.
+    """
+    pins = await _look(lake, found, options)
+    for _ in range(_LOOKS - 1 if len(pins) > 1 else 0):
+        before, pins = pins, await _look(lake, found, options)
+        if pins == before:
+            break
+    return pins
+
+
+async def _look(lake: Lake, found: Mapping[str, str], options: SnapshotOptions) -> list[Pin]:
     few = asyncio.Semaphore(_PINS_AT_ONCE)
 
     async def one(path: str, name: str) -> Pin | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,6 +19,7 @@ from airflow_provider_replicator.exceptions import (
 from airflow_provider_replicator.lake.columns import Column, TableSchema
 from airflow_provider_replicator.lake.instances.schema import system_columns
 from airflow_provider_replicator.lake.snapshots import parquet
+from airflow_provider_replicator.lake.snapshots import publish as module
 from airflow_provider_replicator.lake.table import Table
 from tests.lake.snapshots.making import (
     NODES,
@@ -87,6 +89,31 @@ def test_what_changes_after_the_moment_was_taken_is_not_in_it(lake: Lake, monkey
     monkeypatch.undo()
     run(lake, ["resources/a", "resources/b"])
     assert (stable(lake, "a").height, stable(lake, "b").height) == (3, 9)
+
+
+def test_all_tables_were_the_newest_at_the_same_time(local_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that always writes both, between two looks: never one table with and one without."""
+    write(local_lake, "resources/a", numbers(1))
+    write(local_lake, "resources/b", numbers(1))
+    original = module.pinned
+    looked: list[str] = []
+
+    def slow(lake: Lake, path: str, name: str) -> Any:
+        if path.endswith("b"):
+            while not looked:  # b is looked at after a, and after both have changed
+                time.sleep(0.01)
+            return original(lake, path, name)
+        pin = original(lake, path, name)
+        if not looked:
+            write(local_lake, "resources/a", numbers(2))
+            write(local_lake, "resources/b", numbers(2))
+        looked.append(path)
+        return pin
+
+    monkeypatch.setattr(module, "pinned", slow)
+    run(local_lake, ["resources/a", "resources/b"])
+    assert len(looked) == 3
+    assert (versioned(local_lake, "a").height, versioned(local_lake, "b").height) == (2, 2)
 
 
 def test_waiting_changes_are_current_and_tombstones_and_ties_are_not_seen(lake: Lake) -> None:
