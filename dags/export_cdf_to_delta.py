@@ -95,6 +95,12 @@ params = {
     "data_model": Param(
         None, type=["null", "string"], description="External id of a data model. Empty: all views of the space."
     ),
+    "edge_spaces": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+        description="Spaces whose edges also go to a table each, whatever their type. Empty: `space`.",
+    ),
     "snapshot": Param("cdf", type="string", description="Name of the published snapshot."),
     "tables": Param(
         ["instances/*/*/*/*", "instances/_edges/*", "resources/*", "datapoints/*", "raw/*/*"],
@@ -146,6 +152,7 @@ with DAG(
             task_id="instances",
             space="{{ params.space }}",
             data_model="{{ params.data_model }}",
+            edge_spaces="{{ params.edge_spaces }}",
             pool=pool("instances"),
             **exporting,
         )
@@ -160,7 +167,7 @@ with DAG(
         formats="{{ params.formats }}",
         missing_ok=True,
     )
-    upkeep = DeltaOptimizeTableOperator(task_id="upkeep", tables="{{ params.tables }}")
+    upkeep = DeltaOptimizeTableOperator(task_id="upkeep", tables="{{ params.tables }}", missing_ok=True)
 
     tables >> snapshot >> upkeep
 # [END export_cdf_to_delta]

@@ -12,12 +12,12 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_replicator.core.report import Report
 from airflow_provider_replicator.exceptions import ConfigurationError, LakeConflictError, ReplicatorError
 from airflow_provider_replicator.lake.errors import lake_errors
+from airflow_provider_replicator.lake.find import matching_tables
 from airflow_provider_replicator.lake.table import Table, writer_properties
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ T = TypeVar("T")
 
 #: Hours. Delta's own limit: readers and writers that began before a file was replaced are done by then.
 SAFE_RETENTION = 168
-_WILDCARDS = frozenset("*?[")
 #: How often a step is begun that a writer makes worthless, and seconds to wait in between at most.
 _TRIES = 6
 _LONGEST_WAIT = 10.0
@@ -40,7 +39,8 @@ _LONGEST_WAIT = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizeOptions:
-    """``tables``: paths below the lake's root, or shell wildcards (``*`` goes across ``/``).
+    """``tables``: paths below the lake's root, or wildcards (:func:`~airflow_provider_replicator.lake.find.matching_tables`).
+    ``missing_ok``: one that means no table is no error.
 
     ``z_order_by`` instead of ``compact``: rows near each other in these columns come near each other in the files; rewrites the table.
     ``vacuum_hours``: files that no version of so many hours ago needs are deleted; None deletes nothing. ``dry_run``: count only.
@@ -56,10 +56,11 @@ class OptimizeOptions:
     clean_log: bool = True
     dry_run: bool = False
     tasks: int = 1
+    missing_ok: bool = False
 
     def __post_init__(self) -> None:
         if not self.tables:
-            raise ConfigurationError("tables is empty: name at least one table, or write '*' for all below the prefix")
+            raise ConfigurationError("tables is empty: name at least one table, or write '**' for all below the prefix")
         if self.tasks < 1:
             raise ConfigurationError(f"tasks is {self.tasks}: write a number >= 1")
         hours = self.vacuum_hours
@@ -78,7 +79,7 @@ async def optimize_tables(*, lake: Lake, options: OptimizeOptions, progress: Pro
     began = time.monotonic()
     report = Report("optimize", lake.root, lake.root, "full", dry_run=options.dry_run)
     errors: list[ReplicatorError] = []
-    paths = await asyncio.to_thread(find_tables, lake, options.tables)
+    paths = await asyncio.to_thread(find_tables, lake, options.tables, missing_ok=options.missing_ok)
     for path in paths:
         try:
             report.tables.append(await asyncio.to_thread(_optimize, Table(lake, path), options))
@@ -92,27 +93,16 @@ async def optimize_tables(*, lake: Lake, options: OptimizeOptions, progress: Pro
     return report
 
 
-def find_tables(lake: Lake, patterns: tuple[str, ...]) -> list[str]:
+def find_tables(lake: Lake, patterns: tuple[str, ...], *, missing_ok: bool = False) -> list[str]:
     """The paths of the tables that are meant, in order. Raises ConfigurationError for one that is not there."""
     found: dict[str, None] = {}
+    objects = lake.objects()
     for pattern in patterns:
-        pattern = pattern.strip("/")
-        matching = sorted(_matching(lake, pattern)) if _WILDCARDS & set(pattern) else [pattern]
-        if not matching or (matching == [pattern] and Table(lake, pattern).open() is None):
-            raise ConfigurationError(f"there is no table {pattern} below {lake.root}")
+        matching = list(matching_tables(objects, pattern))
+        if not matching and not missing_ok:
+            raise ConfigurationError(f"there is no table {pattern} below {lake.root} (missing_ok=True goes on without)")
         found |= dict.fromkeys(matching)
     return list(found)
-
-
-def _matching(lake: Lake, pattern: str) -> set[str]:
-    """Tables are told by their logs. Lists all that begins like the pattern."""
-    first = min(pattern.index(mark) for mark in _WILDCARDS & set(pattern))
-    tables = set()
-    for found in lake.objects().list(pattern[:first].rpartition("/")[0]):
-        path, log, _ = found.key.partition("/_delta_log/")
-        if log and fnmatchcase(path, pattern):
-            tables.add(path)
-    return tables
 
 
 def _optimize(table: Table, options: OptimizeOptions) -> dict[str, Any]:

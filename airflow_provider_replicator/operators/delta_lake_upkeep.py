@@ -27,6 +27,7 @@ _OPTIONS: dict[str, Kind] = {
     "clean_log": "flag",
     "dry_run": "flag",
     "tasks": "integer",
+    "missing_ok": "flag",
 }
 
 
@@ -37,7 +38,8 @@ class DeltaOptimizeTableOperator(DeltaOperator):
     tried again (``LakeConflictError`` if that does not help; a retry later may). All tables are tried before the task fails. The
     report's ``tables`` say files, bytes and rows per file before and after.
 
-    :param tables: paths below the connection's prefix, such as ``resources/events``, or shell wildcards: ``instances/*``
+    :param tables: paths below the connection's prefix, such as ``resources/events``, or wildcards, which stay
+        within a part of the path: ``raw/*/*``; ``**`` at the end is any depth
     :param compact: many small files become few large ones (true)
     :param z_order_by: instead: rewrite the table so that rows which are near in these columns are near in the files
     :param vacuum_hours: delete files that no version of the last so many hours needs (168; ``None``: delete nothing)
@@ -46,6 +48,7 @@ class DeltaOptimizeTableOperator(DeltaOperator):
     :param clean_log: delete entries of the log that are older than the table's log retention, 30 days (true)
     :param dry_run: change nothing, count the files that vacuum would delete
     :param tasks: files that are made at once; each takes memory (1)
+    :param missing_ok: go on where there is no such table yet, instead of failing (false)
     """
 
     resource_type = "optimize"
@@ -65,6 +68,7 @@ class DeltaOptimizeTableOperator(DeltaOperator):
         clean_log: bool | str = True,
         dry_run: bool | str = False,
         tasks: int | str = 1,
+        missing_ok: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,6 +82,7 @@ class DeltaOptimizeTableOperator(DeltaOperator):
         # Hides BaseOperator.dry_run(), which Airflow 3 never calls: a template field is named like its argument.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self.tasks = tasks
+        self.missing_ok = missing_ok
 
     def _options(self, **common: Any) -> OptimizeOptions:
         from airflow_provider_replicator.lake.upkeep import OptimizeOptions

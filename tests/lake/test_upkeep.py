@@ -163,10 +163,10 @@ def test_which_tables(local_lake: Lake) -> None:
     for path in ("resources/events", "resources/assets", "instances/s/View/1/nodes", "raw/db!2Fx/t"):
         Table(local_lake, path).prepare(SCHEMA)
     assert find_tables(local_lake, ("resources/*",)) == ["resources/assets", "resources/events"]
-    assert find_tables(local_lake, ("*",)) == sorted(
+    assert find_tables(local_lake, ("**",)) == sorted(
         ["instances/s/View/1/nodes", "raw/db!2Fx/t", "resources/assets", "resources/events"]
     )
-    assert find_tables(local_lake, ("/resources/events/", "r*")) == [
+    assert find_tables(local_lake, ("/resources/events/", "r*/**")) == [
         "resources/events",
         "raw/db!2Fx/t",
         "resources/assets",

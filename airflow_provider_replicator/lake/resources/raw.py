@@ -79,7 +79,7 @@ async def raw_to_delta(
         accounted(report, source),
     ):
         tables = await selected_tables(source, options.reading())
-        if not tables:
+        if not tables and (options.databases or options.tables):
             raise ConfigurationError(f"{source.project} has none of the selected raw tables")
 
         async def land(table: Table) -> None:
