@@ -11,7 +11,7 @@ import pytest
 from cognite.client._proto.data_point_insertion_request_pb2 import DataPointInsertionRequest
 from cognite.client._proto.data_point_list_response_pb2 import DataPointListResponse
 from cognite.client._proto.data_points_pb2 import NumericDatapoints, StringDatapoints
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_replicator.cdf.protobuf import wire as protobuf
@@ -168,6 +168,7 @@ def test_points_are_selected_and_split(case: tuple[Kind, Series], data: st.DataO
     assert all(parts)
 
 
+@settings(deadline=None)  # the first call imports protobuf
 @given(ANY_KIND)
 def test_columns_and_back(case: tuple[Kind, Series]) -> None:
     kind, points = case

@@ -64,7 +64,7 @@ def _starts(payload: Buffer) -> Ints | None:
 
     rows = uniform_rows(payload)
     if rows is not None:
-        return np.arange(len(rows), dtype=np.int64) * rows.shape[1]
+        return np.arange(0, rows.size, rows.shape[1], dtype=np.int64)
     found: list[int] = []
     add = found.append
     raw = bytes(payload)

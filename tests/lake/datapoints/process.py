@@ -38,7 +38,7 @@ def command(exports: Exports, *, die: tuple[str, str, int] | None = None, **opti
     if lake.access is not None:
         keys = lake.access.keys()
         access = [lake.access.region, lake.access.endpoint_url, keys.access_key, keys.secret_key]
-    about = {"url": pair.running.base_url, "token": pair.running.token, "project": pair.source}
+    about: dict[str, Any] = {"url": pair.running.base_url, "token": pair.running.token, "project": pair.source}
     about |= {"root": lake.root, "access": access, "die": die, "options": options}
     return [sys.executable, "-m", "tests.lake.datapoints.process", json.dumps(about)]
 

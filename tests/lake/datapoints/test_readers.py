@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import duckdb
+import numpy as np
 import pytest
 from cognite.client import ClientConfig, CogniteClient
 from cognite.client.credentials import Token
@@ -35,7 +36,7 @@ def test_the_table_holds_what_the_official_client_reads(exports: Exports, client
     told = {
         (one.external_id, int(stamp.astype("datetime64[ms]").astype(int))): float(value)
         for one in found
-        for stamp, value in zip(one.timestamp, one.value, strict=True)
+        for stamp, value in zip(one.timestamp, np.asarray(one.value), strict=True)
     }
     assert exports.rows() == told
 
