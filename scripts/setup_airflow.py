@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an Airflow needs before its first task: the database, the connections of the two sandbox projects, the pools.
+"""What an Airflow needs before its first task: the database, the connections of the sandbox projects and lake, the pools.
 
 ``make up`` calls :func:`prepare`. In docker-compose.yaml this file is the one-shot service ``init``, configured by the
-environment: ``SANDBOX_URL``, ``SANDBOX_TOKEN``, ``AIRFLOW_ADMIN_PASSWORD`` and Airflow's own variables. Repeating it is harmless.
+environment: ``SANDBOX_URL``, ``SANDBOX_TOKEN``, ``SANDBOX_S3_URL``, ``SANDBOX_S3_SECRET_KEY``, ``AIRFLOW_ADMIN_PASSWORD`` and
+Airflow's own variables. Repeating it is harmless.
 """
 
 from __future__ import annotations
@@ -28,17 +29,31 @@ def connection(base_url: str, project: str, token: str) -> dict[str, Any]:
     return {"conn_type": "cdf", "host": base_url, "extra": {"project": project, "token": token}}
 
 
-def prepare(airflow: Callable[..., object], *, base_url: str, token: str, pools: Path) -> None:
+def lake_connection(s3_url: str, secret_key: str) -> dict[str, Any]:
+    """A connection of type ``delta_lake_s3`` to the sandbox S3."""
+    extra = {"bucket": "lake", "prefix": "cdf", "endpoint_url": s3_url}
+    return {"conn_type": "delta_lake_s3", "login": "sandbox", "password": secret_key, "extra": extra}
+
+
+def prepare(
+    airflow: Callable[..., object],
+    *,
+    base_url: str,
+    token: str,
+    pools: Path,
+    lake: dict[str, Any] | None = None,
+) -> None:
     """Create or renew everything. ``airflow(*arguments)`` runs one command of Airflow and raises if it fails.
+
+    ``lake`` becomes the connection ``delta_lake_default``.
 
     The connections pass through a file that only this user can read and that is gone afterwards, not through a command line.
     """
     airflow("db", "migrate")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "connections.json"
-        path.write_text(
-            json.dumps({name: connection(base_url, project, token) for name, project in CONNECTIONS.items()})
-        )
+        connections = {name: connection(base_url, project, token) for name, project in CONNECTIONS.items()}
+        path.write_text(json.dumps(connections | ({"delta_lake_default": lake} if lake else {})))
         airflow("connections", "import", "--overwrite", str(path))
     airflow("pools", "import", str(pools))
 
@@ -59,7 +74,13 @@ def main() -> None:
         Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]), os.environ["AIRFLOW_ADMIN_PASSWORD"]
     )
     dags = Path(os.environ["AIRFLOW_HOME"]) / "dags"
-    prepare(airflow, base_url=os.environ["SANDBOX_URL"], token=os.environ["SANDBOX_TOKEN"], pools=dags / POOLS.name)
+    prepare(
+        airflow,
+        base_url=os.environ["SANDBOX_URL"],
+        token=os.environ["SANDBOX_TOKEN"],
+        pools=dags / POOLS.name,
+        lake=lake_connection(os.environ["SANDBOX_S3_URL"], os.environ["SANDBOX_S3_SECRET_KEY"]),
+    )
 
 
 if __name__ == "__main__":

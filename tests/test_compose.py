@@ -6,6 +6,7 @@ Docker is not needed: the schema comes with the package check-jsonschema.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import re
@@ -18,7 +19,9 @@ import jsonschema
 import pytest
 import yaml
 
-from scripts import image_pins
+from airflow_provider_replicator.lake.connection import read_lake_connection
+from airflow_provider_replicator.sandbox.s3 import serve
+from scripts import image_pins, setup_airflow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMPOSE = REPOSITORY / "docker-compose.yaml"
@@ -55,6 +58,10 @@ def dockerfile(instruction: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith(instruction + " ")]
 
 
+def dockerfile_text() -> str:
+    return DOCKERFILE.read_text()
+
+
 def command_lines(services: dict[str, dict[str, Any]]) -> list[tuple[str, list[str]]]:
     """Everything a container executes: entry points, commands and health checks."""
     lines: list[tuple[str, list[str]]] = []
@@ -75,7 +82,9 @@ def test_it_follows_the_compose_specification(compose: dict[str, Any]) -> None:
 
 
 def test_the_parts_of_an_airflow_are_there(services: dict[str, dict[str, Any]]) -> None:
-    assert {"postgres", "sandbox", "init", "api-server", "scheduler", "dag-processor", "triggerer"} <= set(services)
+    assert {"postgres", "sandbox", "s3", "init", "api-server", "scheduler", "dag-processor", "triggerer"} <= set(
+        services
+    )
 
 
 def test_every_service_has_a_health_check_or_runs_once(services: dict[str, dict[str, Any]]) -> None:
@@ -131,11 +140,29 @@ def test_ports_are_published_on_loopback_only(services: dict[str, dict[str, Any]
 
 def test_the_sandbox_shares_loopback_with_the_tasks(services: dict[str, dict[str, Any]]) -> None:
     """It binds to 127.0.0.1; everything that talks to it has to be in its network namespace."""
-    for name in ("sandbox", "init", "api-server", "scheduler", "triggerer"):
+    for name in ("sandbox", "s3", "init", "api-server", "scheduler", "triggerer"):
         assert services[name]["network_mode"] == "service:pod"
         assert "ports" not in services[name], "Docker refuses ports in somebody else's namespace"
     port = services["sandbox"]["environment"]["SANDBOX_PORT"]
     assert services["init"]["environment"]["SANDBOX_URL"] == f"http://127.0.0.1:{port}"
+
+
+def test_the_lake_is_the_one_that_airflow_is_told_of(services: dict[str, dict[str, Any]]) -> None:
+    """What the service runs and how its health is asked are options of the sandbox, and the connection leads there."""
+    service, environment = services["s3"], services["init"]["environment"]
+    parser = argparse.ArgumentParser()
+    serve.arguments(parser)
+    run = parser.parse_args(service["entrypoint"][4:])
+    healthy = parser.parse_args(service["healthcheck"]["test"][5:])
+    assert (run.healthy, healthy.healthy, run.access_key) == (False, True, "sandbox")
+    assert (run.port, run.bucket) == (healthy.port, healthy.bucket)
+    assert [f"lake:{run.data}"] == service["volumes"]
+    assert str(run.data) in dockerfile_text()
+    assert environment["SANDBOX_S3_SECRET_KEY"] == service["environment"]["SANDBOX_S3_SECRET_KEY"]
+    fields = setup_airflow.lake_connection(environment["SANDBOX_S3_URL"], "a-secret")
+    lake = read_lake_connection("l", login=fields["login"], password=fields["password"], extra=fields["extra"])
+    assert lake.access is not None
+    assert (lake.bucket, lake.access.endpoint_url) == (run.bucket[0], f"http://127.0.0.1:{run.port}")
 
 
 def test_the_files_it_names_exist(services: dict[str, dict[str, Any]]) -> None:

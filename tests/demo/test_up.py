@@ -159,6 +159,9 @@ def test_connections_and_pools_are_imported_and_the_file_with_the_token_is_gone(
     assert not Path(calls[1][-1]).exists()
     assert calls[2][-1] == str(pools)
     assert set(seen) == {"cdf_source", "cdf_target"}
+    lake = setup_airflow.lake_connection("http://127.0.0.1:1", "a-secret")
+    setup_airflow.prepare(airflow, base_url="http://127.0.0.1:1", token="t", pools=pools, lake=lake)
+    assert seen["delta_lake_default"] == lake
 
 
 def test_the_connections_are_what_the_hook_reads() -> None:

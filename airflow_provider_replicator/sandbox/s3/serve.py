@@ -18,10 +18,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_provider_replicator.sandbox.s3.seaweedfs import SeaweedFS, free_ports
+from airflow_provider_replicator.sandbox.s3.seaweedfs import HOST, SeaweedFS, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
 
 #: Seconds until a server that does not get ready is given up.
 _START_SECONDS = 60
@@ -35,11 +37,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder that is kept; otherwise everything is gone at the end")
     parser.add_argument("--access-key", default=os.environ.get("SANDBOX_S3_ACCESS_KEY", "sandbox"))
     parser.add_argument("--secret-key", default=os.environ.get("SANDBOX_S3_SECRET_KEY", "sandbox-secret"))
+    parser.add_argument("--healthy", action="store_true", help="ask a running one instead; 0 if it serves its buckets")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal. Prints one line when ready; 1 if the server ends by itself."""
+    if options.healthy:
+        return _healthy(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     if options.stop_with_stdin:
@@ -64,16 +69,31 @@ def run(options: argparse.Namespace) -> int:
     return 1
 
 
-def _make_buckets(server: SeaweedFS, options: argparse.Namespace) -> None:
-    """Wait until it answers, and until an object can be written."""
-    client = boto3.client(
+def _client(url: str, options: argparse.Namespace) -> S3Client:
+    return boto3.client(
         "s3",
-        endpoint_url=server.url,
+        endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id=options.access_key,
         aws_secret_access_key=options.secret_key,
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5),
     )
+
+
+def _healthy(options: argparse.Namespace) -> int:
+    client = _client(f"http://{HOST}:{options.port}", options)
+    try:
+        for bucket in options.bucket:
+            client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except (BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _make_buckets(server: SeaweedFS, options: argparse.Namespace) -> None:
+    """Wait until it answers, and until an object can be written."""
+    client = _client(server.url, options)
     until = time.monotonic() + _START_SECONDS
     for bucket in options.bucket or ["lake"]:
         while True:
