@@ -355,3 +355,11 @@ def test_a_data_model_brings_its_views_along_and_shows_them_inline(models: Calle
     assert [set(one["properties"]) for one in inline["views"]] == [{"text"}, set(EVERY_TYPE)]
     (found,) = models.items("/models/datamodels/byids?inlineViews=true", {"items": [node_ref("M")]})
     assert found == inline
+
+
+def test_a_data_model_that_is_refused_leaves_no_views_behind(models: Caller) -> None:
+    brought = view("V", {"text": mapped("All", "text")})
+    for wrong in ({"space": "gone"}, {"views": [brought, view_ref("Gone")]}):
+        item = {"space": SPACE, "externalId": "M", "version": "1", "views": [brought], **wrong}
+        assert "do not exist" in refused(models, "/models/datamodels", item)
+    assert models.items("/models/views/byids", {"items": [node_ref("V")]}) == []

@@ -12,7 +12,7 @@ from airflow_provider_replicator.sandbox.cdf.models.containers import Container,
 from airflow_provider_replicator.sandbox.cdf.models.definitions import Definitions, Kind, Query, Stored
 from airflow_provider_replicator.sandbox.cdf.models.filters import compile_filter
 from airflow_provider_replicator.sandbox.cdf.models.schema import DataModel, Schema, Space
-from airflow_provider_replicator.sandbox.cdf.models.state import Models
+from airflow_provider_replicator.sandbox.cdf.models.state import Models, models_of
 from airflow_provider_replicator.sandbox.cdf.models.views import (
     StoredView,
     check_mapping,
@@ -121,17 +121,24 @@ def _view_reference(view: Any, number: int) -> dict[str, str]:
 
 
 def _apply_views(project: Project, wanted: list[dict[str, Any]]) -> None:
-    """Views that data models bring along: those that are not just references."""
-    for item in wanted:
-        _parse_model(item)
+    """Views that data models bring along: those that are not just references. Nothing is stored of a request that fails later."""
+    definitions = [_parse_model(item) for item in wanted]
     views = [view for item in wanted for view in item.get("views") or () if view.get("type") != "view"]
     if views:
-        VIEWS.apply(project, list({view_key(one): one for one in map(parse_view, views)}.values()))
+        brought = {view_key(one): one for one in map(parse_view, views)}
+        schema = models_of(project).schema
+        schema.check_spaces({one["space"] for one in definitions})
+        _refuse_missing_views(schema, definitions, set(brought))
+        VIEWS.apply(project, list(brought.values()))
 
 
 def _check_models(models: Models, before: Mapping[Any, Any], new: list[Any]) -> None:
-    wanted = [view_key(view) for model in new for view in model.definition["views"]]
-    missing = dict.fromkeys(key for key in wanted if key not in models.schema.views)
+    _refuse_missing_views(models.schema, [model.definition for model in new], set())
+
+
+def _refuse_missing_views(schema: Schema, definitions: list[dict[str, Any]], brought: set[Any]) -> None:
+    wanted = [view_key(view) for one in definitions for view in one["views"]]
+    missing = dict.fromkeys(key for key in wanted if key not in schema.views and key not in brought)
     if missing:
         named = ", ".join(f"'{described_key(key)}'" for key in missing)
         raise ApiError(400, f"One or more views do not exist: {named}")

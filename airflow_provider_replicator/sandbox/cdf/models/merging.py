@@ -53,8 +53,10 @@ class Merger:
                 data[key] = self._changed(key, before, after)
         return data
 
-    def _fill(self, key: ContainerKey, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _fill(self, key: ContainerKey, values: dict[str, Any]) -> dict[str, Any]:
         """Data that is new in a container. Raises 400 for what is required and missing."""
+        if not self._fresh[key]:
+            return values
         filled = dict(values)
         for name, definition in self._fresh[key]:
             if name in filled:
