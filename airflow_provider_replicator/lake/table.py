@@ -59,13 +59,15 @@ class Table:
             except TableNotFoundError:
                 return None
 
-    def prepare(self, schema: TableSchema, *, on_change: OnSchemaChange = "evolve") -> DeltaTable:
-        """A handle of the table, created or given the columns that it lacks.
+    def prepare(
+        self, schema: TableSchema, *, on_change: OnSchemaChange = "evolve", handle: DeltaTable | None = None
+    ) -> DeltaTable:
+        """A handle of the table, created or given the columns that it lacks; ``handle``, if it is open already.
 
         Raises :class:`SchemaChangedError` for a column of another type, and for new columns where ``on_change`` is ``freeze``.
         Columns that the schema no longer has stay, null in new rows.
         """
-        handle = self.open() or self._create(schema)
+        handle = handle or self.open() or self._create(schema)
         lacking = self._lacking(handle, schema)
         if lacking and on_change == "freeze":
             raise SchemaChangedError(

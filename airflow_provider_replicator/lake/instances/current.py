@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_replicator.exceptions import LakeError, LakeUnavailableError
 from airflow_provider_replicator.lake.errors import lake_errors
 from airflow_provider_replicator.lake.instances.schema import BATCH, DELETED, KEY, ORDER, beside
-from airflow_provider_replicator.lake.instances.state import changes_state, current_state
+from airflow_provider_replicator.lake.instances.state import (
+    changes_state,
+    changes_stream,
+    current_state,
+    current_stream,
+)
 from airflow_provider_replicator.lake.table import Table
 
 if TYPE_CHECKING:
@@ -60,8 +65,8 @@ def pin(lake: Lake, table_path: str) -> Pinned:
     handle = table.open()
     if handle is None:
         raise LakeError(f"{table_path}: there is no such table; run the task that replicates it first")
-    current = current_state(table, handle)
-    written = None if changes_handle is None else changes_state(changes, changes_handle)
+    current = current_state(current_stream(table), handle)
+    written = None if changes_handle is None else changes_state(changes_stream(changes), changes_handle)
     if current is None or current[0].phase == "load" or not _settled(current[0].generation, written):
         raise LakeUnavailableError(f"{table_path} is being loaded: run the task that replicates it to its end")
     merged = current[0].merged

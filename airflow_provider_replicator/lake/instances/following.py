@@ -40,6 +40,7 @@ class Following:
 
         Every batch is committed with its cursor, and so is the last page's even if it was empty. Raises CursorExpiredError.
         """
+        await asyncio.to_thread(self._tables.clean)  # what a killed run left
         state = self._begin()
         pages: list[Rows] = []
         cursor = state.cursor

@@ -48,7 +48,7 @@ def merge(
         schema=arrow_schema(schema),
     ).append_column(DELETED, net.column(DELETED))
     version = handle.version()
-    with lake_errors(f"merge into {table.path}"):
+    with table.committing(handle, f"merge into {table.path}", transaction):
         (_replacing if doubles else _updating)(handle, rows, schema, transaction).execute()
     if (
         handle.version() == version

@@ -64,6 +64,7 @@ class SourceRun:
             await self._resync(str(error))
             await self._follow_again()
         await asyncio.to_thread(self._tables.clean)
+        await asyncio.to_thread(self._tables.tidy)
         version = self._tables.current.handle.version()
         self._counts.report.tables.append(self._counts.as_table(version))
 

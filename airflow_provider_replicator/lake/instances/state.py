@@ -51,7 +51,7 @@ class CurrentState:
 class ChangesState:
     """``cursor``: where the sync goes on. ``rows``: written to the table so far, since it was made. ``since_ms``: when the oldest
     change that was not merged at that time was written; 0: there was none. ``settled``: all changes of the time of the load have been
-    read, so that table and changes together are the source at one moment.
+    read, so that table and changes together are the source at one moment. ``cleaned``: no changes up to this batch are left.
     """
 
     generation: int
@@ -59,6 +59,7 @@ class ChangesState:
     settled: bool = False
     rows: int = 0
     since_ms: int = 0
+    cleaned: int = 0
 
     def with_(self, **changes: Any) -> ChangesState:
         return replace(self, **changes)
@@ -75,13 +76,13 @@ def changes_stream(table: Table) -> Stream:
     return Stream(table, CHANGES)
 
 
-def current_state(table: Table, handle: DeltaTable) -> tuple[CurrentState, Position] | None:
+def current_state(stream: Stream, handle: DeltaTable) -> tuple[CurrentState, Position] | None:
     """The state of the current table at the version of ``handle``; None before its first commit."""
-    position = current_stream(table).position(handle)
+    position = stream.position(handle)
     return None if position is None else (CurrentState(**position.state), position)
 
 
-def changes_state(table: Table, handle: DeltaTable) -> tuple[ChangesState, Position] | None:
+def changes_state(stream: Stream, handle: DeltaTable) -> tuple[ChangesState, Position] | None:
     """The same of the changes table."""
-    position = changes_stream(table).position(handle)
+    position = stream.position(handle)
     return None if position is None else (ChangesState(**position.state), position)

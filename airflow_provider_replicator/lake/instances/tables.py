@@ -41,27 +41,37 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.lake.instances.options import InstancesOptions
     from airflow_provider_replicator.lake.instances.schema import InstanceSource
     from airflow_provider_replicator.lake.location import Lake
+    from airflow_provider_replicator.lake.table import OnSchemaChange
 
 _LOG = logging.getLogger(__name__)
 _HOUR_MS = 3_600_000
 #: How often a merge is tried that maintenance (a compaction, say) got in the way of.
 _TRIES = 4
+_TIDY_BATCHES = 8
 
 
 class CurrentTable:
     """A table that a load goes to: the current-state table, or the one beside it that a resync fills."""
 
-    def __init__(self, table: Table, schema: TableSchema, question: str, *, on_change: Any = "evolve") -> None:
+    def __init__(
+        self,
+        table: Table,
+        schema: TableSchema,
+        question: str,
+        *,
+        on_change: OnSchemaChange = "evolve",
+        handle: DeltaTable | None = None,
+    ) -> None:
         self.table = table
         self.schema = schema
         self.question = question
         self.stream = current_stream(table)
-        self.handle: DeltaTable = table.prepare(schema, on_change=on_change)
+        self.handle: DeltaTable = table.prepare(schema, on_change=on_change, handle=handle)
         self.reread()
 
     def reread(self) -> None:
         """The state at the version of the handle."""
-        found = current_state(self.table, self.handle)
+        found = current_state(self.stream, self.handle)
         self.state = None if found is None else found[0]
         self.asked = None if found is None else found[1].query
 
@@ -99,7 +109,9 @@ class SourceTables:
         self.changes_stream = changes_stream(self.changes)
         # First the changes: a column of the current table is always one of theirs.
         self.changes_handle = self.changes.prepare(self.changes_schema, on_change=options.on_schema_change)
-        self.current = CurrentTable(table, self.schema, source.question, on_change=options.on_schema_change)
+        self.current = CurrentTable(
+            table, self.schema, source.question, on_change=options.on_schema_change, handle=there
+        )
         self.reread_changes()
 
     @property
@@ -108,10 +120,11 @@ class SourceTables:
         return self.schema.columns[first : first + len(self.source.properties)]
 
     def reread_changes(self) -> None:
-        found = changes_state(self.changes, self.changes_handle)
+        found = changes_state(self.changes_stream, self.changes_handle)
         self.changes_state = None if found is None else found[0]
         self.batch = 0 if found is None else found[1].batch
         self.saved_ms = 0 if found is None else found[1].saved_ms
+        self._cleaned = 0 if found is None else found[0].cleaned
 
     # -- changes
 
@@ -120,7 +133,7 @@ class SourceTables:
         data = changes_batch(self.changes_schema, pages, number=self.batch + 1, every_version=self._options.history)
         rows = len(data)
         since = state.since_ms if self.pending_rows else 0
-        state = state.with_(rows=state.rows + rows, since_ms=since or (_now_ms() if rows else 0))
+        state = state.with_(rows=state.rows + rows, since_ms=since or (_now_ms() if rows else 0), cleaned=self._cleaned)
         transaction = self.changes_stream.advance(self.changes_handle, state.as_json(), query=self.source.question)
         self.changes.append(self.changes_handle, data, transaction=transaction)
         self.changes_state = state
@@ -175,18 +188,26 @@ class SourceTables:
         self.current.state = state
 
     def clean(self) -> None:
-        """Remove merged changes (unless history is kept) and old cursors. Harmless at any time, and left for the next run when
-        somebody else is writing.
+        """Remove merged changes, unless history is kept. Harmless at any time, and left for the next run when somebody else is
+        writing. That it is done is saved with the next batch.
         """
         state = self.current.state
-        if state is not None and not self._options.history and self._holds_merged(state.merged):
+        if state is None or state.merged <= self._cleaned:
+            return
+        if not self._options.history and self._holds_merged(state.merged):
             try:
                 with lake_errors(f"remove merged changes from {self.changes.path}"):
                     self.changes_handle.delete(f"{BATCH} <= {state.merged}")
             except LakeConflictError as error:
                 _LOG.info("%s; the next run does it", error)
-        self.changes_stream.tidy(self.changes_handle)
-        self.current.stream.tidy(self.current.handle)
+                return
+        self._cleaned = state.merged
+
+    def tidy(self) -> None:
+        """Remove old cursors, every few batches."""
+        if self.batch % _TIDY_BATCHES == 0:
+            self.changes_stream.tidy(self.changes_handle)
+            self.current.stream.tidy(self.current.handle)
 
     def _holds_merged(self, merged: int) -> bool:
         """Whether any file of changes has rows that are merged, by the files' statistics."""

@@ -21,7 +21,7 @@ from airflow_provider_replicator.exceptions import (
     SchemaChangedError,
 )
 from airflow_provider_replicator.lake.instances.current import pin
-from airflow_provider_replicator.lake.instances.state import changes_state
+from airflow_provider_replicator.lake.instances.state import changes_state, changes_stream
 from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import Watched
 from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, SPACE, TYPES, options
@@ -47,7 +47,7 @@ def saved_cursor(world: World) -> str:
     table = Table(world.lake, CHANGES)
     handle = table.open()
     assert handle is not None
-    found = changes_state(table, handle)
+    found = changes_state(changes_stream(table), handle)
     assert found is not None
     return found[0].cursor
 
