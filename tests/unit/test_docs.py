@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_replicator.cdf.http.connection import EXTRAS
 from airflow_provider_replicator.core.report import Report
+from airflow_provider_replicator.lake import connection as lake
 from airflow_provider_replicator.operators import cdf as operators
 from airflow_provider_replicator.provider_info import get_provider_info
 
@@ -39,10 +41,11 @@ def test_readme_names_every_operator() -> None:
     assert [name for name in operators.__all__ if name not in text] == []
 
 
-def test_every_field_of_the_connection_is_documented() -> None:
+@pytest.mark.parametrize(("number", "extras"), [(0, EXTRAS), (1, lake.EXTRAS)])
+def test_every_field_of_the_connections_is_documented(number: int, extras: Mapping[str, object]) -> None:
     text = (DOCS / "connection.md").read_text()
-    fields = set(get_provider_info()["connection-types"][0]["conn-fields"])
-    assert fields == set(EXTRAS)
+    fields = set(get_provider_info()["connection-types"][number]["conn-fields"])
+    assert fields == set(extras)
     assert {field for field in fields if f"`{field}`" not in text} == set()
 
 
