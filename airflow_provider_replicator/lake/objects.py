@@ -82,6 +82,9 @@ class Objects(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove; missing ones are fine."""
 
+    def abandon_uploads(self, prefix: str) -> None:
+        """Remove what of uploads to keys that begin with ``prefix`` was sent and never finished, because their sender was killed."""
+
 
 class S3Objects:
     """Over boto3. The client renews its credentials by itself where they come from the default chain."""
@@ -186,6 +189,16 @@ class S3Objects:
                 answer = self.client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
                 if failed := answer.get("Errors"):
                     raise OSError(f"{failed[0].get('Key')}: {failed[0].get('Code')} {failed[0].get('Message')}")
+
+    def abandon_uploads(self, prefix: str) -> None:
+        with lake_errors(f"abandon uploads to {prefix}"):
+            pages = self.client.get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix):
+                for found in page.get("Uploads", ()):
+                    with suppress(self.client.exceptions.NoSuchUpload):
+                        self.client.abort_multipart_upload(
+                            Bucket=self._bucket, Key=found["Key"], UploadId=found["UploadId"]
+                        )
 
 
 @lru_cache(maxsize=8)  # making one takes a tenth of a second, and every stream into a table asks for one
@@ -342,6 +355,12 @@ class LocalObjects:
             for key in keys:
                 with suppress(FileNotFoundError):
                     (self._folder / key).unlink()
+
+    def abandon_uploads(self, prefix: str) -> None:
+        above = self._folder / prefix.rpartition("/")[0]
+        with lake_errors(f"abandon uploads to {prefix}"):
+            for file in above.rglob(".tmp-*"):
+                file.unlink(missing_ok=True)
 
     def _temporary(self, key: str) -> Path:
         target = self._folder / key

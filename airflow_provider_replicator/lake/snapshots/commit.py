@@ -146,6 +146,8 @@ class Commit:
         )  # taken away by a run that was overtaken
         doomed = _doomed(keys - {self.run.marker}, manifest, self.run.layout)
         objects.delete(doomed)
+        for run in {run_of(key, self.run.layout) for key in doomed} & set(manifest.condemned):
+            objects.abandon_uploads(self.run.layout.run_folder(str(run)))  # killed while it sent a file
         return len(doomed)
 
 

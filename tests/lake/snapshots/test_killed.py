@@ -9,17 +9,18 @@ import shutil
 import subprocess
 import sys
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_replicator.lake.location import Lake
+from airflow_provider_replicator.lake.objects import S3Objects
 from tests.lake.snapshots.killed_run import long_ago
 from tests.lake.snapshots.making import everything, manifest, numbers, run, stable, versioned, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from airflow_provider_replicator.sandbox.s3.running import RunningS3
 
@@ -130,6 +131,32 @@ def test_killed_on_s3(killer: Killer, s3_lake: Lake, s3_server: RunningS3, numbe
     assert killer(lease=0.5, **where, **keys) == "done"
     assert check_reader(s3_lake) == 3
     check_nothing_is_left_over(s3_lake)
+
+
+def test_what_a_killed_run_was_sending_is_removed(s3_lake: Lake) -> None:
+    """Parts that were sent are invisible, and cost money."""
+    write(s3_lake, "resources/a", numbers(3))
+    objects = s3_lake.objects()
+    assert isinstance(objects, S3Objects)
+    where = {"Bucket": s3_lake.bucket, "Key": f"{s3_lake.prefix}/publish/all/versions/killed/a.parquet"}
+    objects.put("publish/all/versions/killed/_running", b"1")
+    begun = objects.client.create_multipart_upload(**where)["UploadId"]
+    objects.client.upload_part(**where, UploadId=begun, PartNumber=1, Body=b"x" * 100)
+    run(s3_lake, ["resources/a"], lease_seconds=0.2)
+    check_nothing_is_left_over(s3_lake)
+    there = objects.client.list_multipart_uploads(Bucket=s3_lake.bucket, Prefix=f"{s3_lake.prefix}/publish/")
+    assert not there.get("Uploads")
+
+
+def test_half_a_local_file_is_removed_with_its_run(local_lake: Lake) -> None:
+    write(local_lake, "resources/a", numbers(3))
+    folder = Path(local_lake.prefix, "publish/all/versions/killed")
+    folder.mkdir(parents=True)
+    for name in ("_running", ".tmp-0123"):
+        (folder / name).write_bytes(b"1")
+    long_ago(local_lake.root)
+    run(local_lake, ["resources/a"])
+    assert list(folder.iterdir()) == []
 
 
 def test_the_first_run_of_all_is_killed(killer: Killer, tmp_path: Path) -> None:
