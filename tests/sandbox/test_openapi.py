@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests made up from the vendor's OpenAPI document: whatever is asked, no answer is a 500 or breaks the document.
 
-Bounded to about a minute; ``-m soak`` asks a hundred times as often. Data modelling is not served.
+Bounded to about a minute; ``-m soak`` asks a hundred times as often.
 """
 
 from __future__ import annotations
