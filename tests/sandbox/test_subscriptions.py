@@ -475,11 +475,11 @@ def write_something(cdf: Caller, rng: random.Random, names: list[str]) -> None:
         cdf.post("/timeseries/data", {"items": items})
     else:
         begins = [rng.randint(0, 50) for _ in chosen]
-        items = [
+        ranges = [
             {"externalId": name, "inclusiveBegin": begin, "exclusiveEnd": begin + rng.randint(1, 20)}
             for name, begin in zip(chosen, begins, strict=True)
         ]
-        cdf.post("/timeseries/data/delete", {"items": items})
+        cdf.post("/timeseries/data/delete", {"items": ranges})
 
 
 def test_spoiled_requests(cdf: Caller) -> None:

@@ -163,7 +163,8 @@ def test_aggregates_histograms_and_searches(client: CogniteClient) -> None:
     by_parent = instances.aggregate(
         VIEW, [aggregations.Count("name"), aggregations.Avg("size")], group_by="parent", filter=few
     )
-    assert by_parent[0].group == {"parent": {"space": SPACE, "externalId": "i0"}}
+    group: Any = by_parent[0].group
+    assert group == {"parent": {"space": SPACE, "externalId": "i0"}}
     assert [one.value for one in by_parent[0].aggregates] == [10, 4.5]
     buckets = instances.histogram(VIEW, Histogram("size", 5), filter=few).buckets
     assert [(bucket.start, bucket.count) for bucket in buckets] == [(0, 5), (5, 5)]
@@ -177,7 +178,7 @@ def test_a_subscription_is_followed(client: CogniteClient, sandbox: RunningSandb
     subscriptions.create(DataPointSubscriptionWrite("listed", partition_count=1, time_series_ids=["fed a"]))
     subscriptions.create(DataPointSubscriptionWrite("filtered", partition_count=1, filter=prefix))
     subscriptions.update(DataPointSubscriptionUpdate("listed").time_series_ids.add(["fed b"]))
-    bad = {"timestamp": 3, "value": math.nan, "status": {"symbol": "Bad"}}
+    bad: Any = {"timestamp": 3, "value": math.nan, "status": {"symbol": "Bad"}}
     client.time_series.data.insert([(1, 1.5), (2, 2.5)], external_id="fed a")
     client.time_series.data.insert([bad], external_id="fed b")
     client.time_series.data.delete_range(2, 3, external_id="fed a")
