@@ -93,7 +93,7 @@ class CdfToDeltaResourceOperator(_LandingOperator):
 
     resource_type: ClassVar[str] = "resources"
 
-    template_fields: Sequence[str] = (*_LandingOperator.template_fields, *SELECTION, "aggregates")
+    template_fields: Sequence[str] = (*_LandingOperator.template_fields, "resource", *SELECTION, "aggregates")
 
     def __init__(
         self,
@@ -109,9 +109,9 @@ class CdfToDeltaResourceOperator(_LandingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        # Not templated: the asset alias has it in its name, and that is known before a task runs.
         self.resource = resource
-        self.outlets = [*self.outlets, table_alias(f"resources/{resource}")]
+        if "{{" not in resource:  # an alias has its name before a task runs
+            self.outlets = [*self.outlets, table_alias(f"resources/{resource}")]
         self.external_ids = external_ids
         self.external_id_prefix = external_id_prefix
         self.exclude_pattern = exclude_pattern

@@ -27,8 +27,8 @@ def select(handle: DeltaTable, layout: Layout, columns: Sequence[str], where: st
     schema = pa.schema([declared.field(name) for name in columns])
     query = f"SELECT {', '.join(map(quoted, columns))} FROM t{f' WHERE {where}' if where else ''}"  # noqa: S608 - quoted
     with lake_errors("read keys"):
-        for found in QueryBuilder().register("t", handle).execute(query):
-            rows = pa.record_batch(found)
+        # Through Arrow's own reader: the library's iterator keeps all other threads waiting while it waits for S3.
+        for rows in pa.RecordBatchReader.from_stream(QueryBuilder().register("t", handle).execute(query)):
             # DataFusion has types of its own for texts, of which Arrow knows little.
             arrays = [array.cast(field.type) for field, array in zip(schema, rows.columns, strict=True)]
             yield pa.record_batch(arrays, schema)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
 from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
@@ -116,9 +117,10 @@ class Exports:
         return [{name: _plain(value) for name, value in row.items() if value is not None} for row in frame.to_dicts()]
 
     def frame(self, path: str) -> pl.DataFrame:
-        """As DataFusion reads it (Polars' own reader of Delta is used by :meth:`polars`)."""
-        found = QueryBuilder().register("t", self.table(path)).execute("SELECT * FROM t").read_all()
-        frame = pl.DataFrame(found)
+        """As DataFusion reads it."""
+        found = QueryBuilder().register("t", self.table(path)).execute("SELECT * FROM t")
+        # through pyarrow: the library's reader keeps other threads (a proxy in front of S3, say) from running
+        frame = pl.from_arrow(pa.RecordBatchReader.from_stream(found).read_all())
         assert isinstance(frame, pl.DataFrame)
         return frame
 
