@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,16 @@ def _aws_keys(aws_conn_id: str) -> Callable[[], Keys]:
         ) from None
     hook = module.AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3")
 
+    @cache
+    def credentials() -> Any:
+        """Once: a session that takes over a role asks for it anew, while its credentials renew themselves."""
+        found = hook.get_session().get_credentials()
+        if found is None:
+            raise ConfigurationError(f"the connection {aws_conn_id!r} (aws_conn_id) leads to no credentials")
+        return found
+
     def keys() -> Keys:
-        found = hook.get_credentials()
+        found = credentials().get_frozen_credentials()
         for secret in (found.secret_key, found.token):
             if secret:
                 mask_secret(secret)

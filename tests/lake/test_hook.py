@@ -161,13 +161,12 @@ def test_an_aws_connection_where_the_amazon_provider_is(
     folder = tmp_path / "airflow/providers/amazon/aws/hooks"
     folder.mkdir(parents=True)
     (folder / "base_aws.py").write_text(
-        "from collections import namedtuple\n"
-        "Credentials = namedtuple('Credentials', 'access_key secret_key token')\n"
+        "import boto3\n"
         "class AwsBaseHook:\n"
         "    def __init__(self, aws_conn_id, client_type):\n"
         "        assert (aws_conn_id, client_type) == ('my_aws', 's3')\n"
-        "    def get_credentials(self):\n"
-        f"        return Credentials('sandbox', {SECRET!r}, None)\n"
+        "    def get_session(self):\n"
+        f"        return boto3.Session('sandbox', {SECRET!r})\n"
     )
     import airflow.providers
 
