@@ -75,6 +75,7 @@ class Killable:
 
 
 def _serve() -> None:
+    import aiohttp  # noqa: F401
     import deltalake  # noqa: F401
     import msgspec  # noqa: F401
     import numpy as np  # noqa: F401
@@ -82,7 +83,7 @@ def _serve() -> None:
     import polars  # noqa: F401
     import pyarrow.compute  # noqa: F401
 
-    import airflow_provider_replicator.lake.instances.replicate  # noqa: F401
+    import tests.lake.instances.world  # noqa: F401 - and with it the engine
 
     while size := sys.stdin.buffer.read(8):
         job = pickle.loads(sys.stdin.buffer.read(int.from_bytes(size, "big")))  # noqa: S301 - from our own parent
