@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_replicator.exceptions import ConfigurationError, LakeConflictError
+from airflow_provider_replicator.exceptions import ConfigurationError, LakeConflictError, PartialReplicationError
 from airflow_provider_replicator.lake.datapoints import feed as feed_module
+from airflow_provider_replicator.lake.datapoints.changes import decoded
 from airflow_provider_replicator.lake.datapoints.options import FeedOptions
 from tests.cdf.streams import BAD, Side
 from tests.lake.datapoints.tables import DAY, Exports, Rows, ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from airflow_provider_replicator.cdf.protobuf.columns import Points
     from airflow_provider_replicator.lake.location import Lake
 
 JANUARY = ms("2024-01-01")
@@ -216,3 +220,24 @@ def test_on_s3(exports_to: Callable[[Lake], Exports], s3_lake: Lake) -> None:
     exports.delete("a", 2, 3)
     exports.follow()
     assert exports.rows(FEED) == {("a", 1): 3.0}
+
+
+def test_an_update_that_cannot_be_read_is_a_dead_letter(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exports.fill({"a": {1: 1.0}, "b": {1: 1.0}})
+    exports.subscribe("a", "b")
+    exports.follow()
+    exports.fill({"a": {2: 66.0}, "b": {2: 2.0}})
+
+    def picky(points: list[dict[str, Any]], *, text: bool) -> Points:
+        if any(point.get("value") == 66.0 for point in points):
+            raise ValueError("no number")
+        return decoded(points, text=text)
+
+    monkeypatch.setattr(feed_module, "decoded", picky)
+    with pytest.raises(PartialReplicationError, match="a: ValueError: no number"):
+        exports.follow(dead_letter_path=str(tmp_path / "letters"))
+    assert exports.rows(FEED) == {("a", 1): 1.0, ("b", 1): 1.0, ("b", 2): 2.0}
+    [letter] = [json.loads(line) for line in (tmp_path / "letters").read_text().splitlines()]
+    assert letter["document"]["upserts"] == [{"timestamp": 2, "value": 66.0}]
