@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from airflow_provider_replicator.sandbox.cdf import subscriptions_registry as registry
+from airflow_provider_replicator.sandbox.cdf.auth import needed
 from airflow_provider_replicator.sandbox.cdf.datapoints import points_of
 from airflow_provider_replicator.sandbox.cdf.http import Request
 from airflow_provider_replicator.sandbox.cdf.nodes import create_nodes
@@ -104,6 +105,29 @@ def test_lists_come_in_pages(cdf: Caller) -> None:
     second = cdf.get(f"{PATH}?limit=3&cursor={first['nextCursor']}")
     assert [one["externalId"] for one in second["items"]] == ["x2", "x3"]
     assert "nextCursor" not in second
+
+
+def test_pages_of_lists_may_be_shorter_than_asked_for(cdf: Caller) -> None:
+    cdf.server.settings.short_pages = 1
+    first = cdf.get(f"{PATH}/members?externalId=sub&limit=50")
+    second = cdf.get(f"{PATH}/members?externalId=sub&limit=50&cursor={first['nextCursor']}")
+    assert [one["externalId"] for one in first["items"] + second["items"]] == ["a", "s"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("POST", "", "write"),
+        ("GET", "", "read"),
+        ("GET", "/members", "read"),
+        ("POST", "/byids", "read"),
+        ("POST", "/data/list", "read"),
+        ("POST", "/update", "write"),
+        ("POST", "/delete", "write"),
+    ],
+)
+def test_subscriptions_have_a_capability_of_their_own(method: str, path: str, action: str) -> None:
+    assert needed(method, PATH + path) == ("timeSeriesSubscriptions", action)
 
 
 def test_members_are_listed_under_the_names_they_were_given(cdf: Caller) -> None:

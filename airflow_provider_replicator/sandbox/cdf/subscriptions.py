@@ -150,7 +150,8 @@ def _page_of(project: Project, request: Request, scope: Any) -> tuple[int, int]:
         raise ApiError(400, "limit: expected an integer")
     cursor = request.query.get("cursor", [None])[0]
     after = 0 if cursor is None else project.cursors.read(["subscriptions", scope], cursor)
-    return limit_of(None if limit is None else int(limit), _PAGE, _PAGE), after
+    most = limit_of(None if limit is None else int(limit), _PAGE, _PAGE)
+    return min(most, project.settings.short_pages or most), after
 
 
 def _cursor(project: Project, scope: Any, found: list[Any], limit: int, number: Any) -> str | None:
