@@ -16,7 +16,7 @@ from airflow_provider_replicator.operators.delta_lake import CdfToDeltaInstances
 
 def options(**arguments: Any) -> InstancesOptions:
     task = CdfToDeltaInstancesOperator(task_id="task", cdf_conn_id="source", **{"space": "plant", **arguments})
-    return task._options(**task._common_options({}))  # type: ignore[typeddict-item]
+    return task._options(**task._common_options({}))
 
 
 def test_defaults() -> None:

@@ -24,15 +24,24 @@ class Counts:
     progress: Progress | None = None
     written: int = 0
     deleted: int = 0
+    misfits: int = 0
     did: list[str] = field(default_factory=list)
 
     def page(self, rows: Rows) -> None:
         """A page was read."""
         self.report.read += rows.read
+        self.misfits += len(rows.misfits)
         for misfit in rows.misfits:
             self.letters.add(self.source.path, misfit.key, misfit.document, misfit.reason)
         if self.progress is not None:
             self.progress.update(self.report, what=self.source.path)
+
+    def goes_on(self, misfits: int) -> None:
+        """A run that was interrupted had left out so many instances, and told nobody."""
+        self.report.resumed = True
+        for _ in range(misfits):
+            self.report.dead_letter(self.source.path, "left out by the run before, which was interrupted: see its log")
+        self.misfits += misfits
 
     def wrote(self, rows: int, deleted: int = 0) -> None:
         """A batch is committed: so many rows, so many of them tombstones."""

@@ -48,7 +48,9 @@ class Following:
             pages.append(page[1])
             cursor = page[0].cursor or cursor
             if last or _is_enough(pages):
-                await self._commit(pages, state.with_(cursor=cursor, settled=state.settled or last), caught_up=last)
+                told = {"misfits": self._counts.misfits, "done": last}
+                state = state.with_(cursor=cursor, settled=state.settled or last, **told)
+                await self._commit(pages, state, caught_up=last)
                 pages = []
                 state = self._tables.changes_state or state
 

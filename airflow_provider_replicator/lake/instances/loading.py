@@ -49,6 +49,8 @@ class Loading:
         state = self._target.state
         if state is None or self._is_stale(state, now_ms):
             state = await self._begun(generation, now_ms)
+        else:
+            self._counts.goes_on(state.misfits)
         try:
             await self._load(state)
         except CursorExpiredError:  # while the load was interrupted
@@ -77,7 +79,9 @@ class Loading:
                 if last or self._is_enough(batches):
                     if writing is not None:
                         await writing
-                    state = state.with_(cursor=page.cursor, phase="live" if last else "load")
+                    state = state.with_(
+                        cursor=page.cursor, phase="live" if last else "load", misfits=self._counts.misfits
+                    )
                     writing = asyncio.create_task(self._write(batches, state))
                     batches = []
         finally:

@@ -53,6 +53,7 @@ class SourceRun:
         """Afterwards the tables are as the source was at the start of the run, or later. Killed and run again, it goes on."""
         await asyncio.to_thread(self._open)
         why = self._why_resync()
+        self._take_over()
         if self._tables.current.state is None or self._tables.current.state.phase == "load":
             self._counts.did.append("load")
             await self._loading(self._tables.current).run(generation=1, now_ms=self._client.now_ms())
@@ -78,6 +79,16 @@ class SourceRun:
             page_size=self._options.page_size,
             load_page_size=self._options.load_page_size,
         )
+
+    def _take_over(self) -> None:
+        """Count what a run left out that was interrupted before it could say so."""
+        current, changes = self._tables.current.state, self._tables.changes_state
+        if current is None or current.phase == "load":
+            return  # the load knows
+        if changes is None or changes.generation != current.generation:
+            self._counts.goes_on(current.misfits)
+        elif not changes.done:
+            self._counts.goes_on(changes.misfits)
 
     def _why_resync(self) -> str | None:
         current, changes = self._tables.current.state, self._tables.changes_state

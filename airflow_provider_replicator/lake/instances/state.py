@@ -28,7 +28,7 @@ CHANGES = "changes"
 class CurrentState:
     """``cursor``: where the load goes on. ``live``, ``live_ms``: the sync cursor taken before the load, and when. ``merged``: the
     table holds all changes up to this batch; ``merged_rows`` of them were written until then. ``doubles``: the load may have
-    read an instance twice, which the next merge puts right.
+    read an instance twice, which the next merge puts right. ``misfits``: instances that the load left out.
     """
 
     phase: Phase
@@ -39,6 +39,7 @@ class CurrentState:
     merged: int = 0
     merged_rows: int = 0
     doubles: bool = True
+    misfits: int = 0
 
     def with_(self, **changes: Any) -> CurrentState:
         return replace(self, **changes)
@@ -52,6 +53,7 @@ class ChangesState:
     """``cursor``: where the sync goes on. ``rows``: written to the table so far, since it was made. ``since_ms``: when the oldest
     change that was not merged at that time was written; 0: there was none. ``settled``: all changes of the time of the load have been
     read, so that table and changes together are the source at one moment. ``cleaned``: no changes up to this batch are left.
+    ``misfits``: instances that the run of this batch left out so far; ``done``: it was that run's last batch, and it told of them.
     """
 
     generation: int
@@ -60,6 +62,8 @@ class ChangesState:
     rows: int = 0
     since_ms: int = 0
     cleaned: int = 0
+    misfits: int = 0
+    done: bool = False
 
     def with_(self, **changes: Any) -> ChangesState:
         return replace(self, **changes)

@@ -231,7 +231,7 @@ def test_a_load_resumed_after_days_begins_anew(world: World) -> None:
 def test_a_busy_source_does_not_hold_the_run(world: World) -> None:
     world.run()
     world.make(range(4))
-    made = []
+    made: list[int] = []
 
     def busy(request: HttpRequest, _answer: HttpResponse) -> None:
         if request.path == SYNC:
@@ -348,7 +348,7 @@ def test_two_runs_at_once(world: World) -> None:
     chosen = options(load_page_size=4, page_size=4, commit_rows=8, merge_when=ALWAYS)
 
     async def both() -> list[Any]:
-        return await asyncio.gather(world.arun(chosen), world.arun(chosen), return_exceptions=True)
+        return list(await asyncio.gather(world.arun(chosen), world.arun(chosen), return_exceptions=True))
 
     for number in range(4):
         outcomes = asyncio.run(both())
@@ -460,3 +460,24 @@ def test_who_leaves_a_view_with_a_filter_leaves_the_table(world: World) -> None:
     world.delete("p7")
     world.run(views=("Big",))
     assert {row["_externalId"]: row["count"] for row in world.rows(path)} == {"p5": 5, "p8": 8, "p9": 9, "p1": 11}
+
+
+def test_what_an_interrupted_run_left_out_is_an_error_of_the_next(world: World) -> None:
+    world.make(range(8))
+    world.wrap = broken
+    world.project.sandbox.control.fault(path=QUERY, method="POST", kind="status", status=403, nth=4)
+    with pytest.raises(CdfAccessError):
+        world.run(load_page_size=2, commit_rows=2)
+    world.wrap = lambda inner: inner
+    with pytest.raises(PartialReplicationError, match=r"1 of .* could not be copied"):
+        world.run(load_page_size=2, commit_rows=2)
+    report = world.run()
+    assert (report.failed, report.resumed) == (0, False)
+    world.make([5, 6], power=0.5)
+    world.wrap = broken
+    world.project.sandbox.control.fault(path=SYNC, method="POST", kind="status", status=403, nth=2)
+    with pytest.raises(CdfAccessError):
+        world.run(page_size=2)
+    with pytest.raises(PartialReplicationError, match="2 of 2 could not be copied"):
+        world.run(page_size=2)
+    assert world.run().failed == 0

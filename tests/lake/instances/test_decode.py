@@ -21,7 +21,15 @@ from airflow_provider_replicator.lake.instances.schema import (
 )
 
 REF = ViewRef(space="sp", external_id="V", version="v-1")
-ONE = {"text": "a", "boolean": True, "int32": 1, "int64": 2, "float32": 0.5, "float64": 0.25, "json": {"a": [1, None]}}
+ONE: dict[str, Any] = {
+    "text": "a",
+    "boolean": True,
+    "int32": 1,
+    "int64": 2,
+    "float32": 0.5,
+    "float64": 0.25,
+    "json": {"a": [1, None]},
+}
 ONE |= {
     "timestamp": "2024-01-02T03:04:05.678+00:00",
     "date": "2024-01-02",
