@@ -84,16 +84,23 @@ class Commit:
     def _check_not_overtaken(self, ours: Manifest, current: Seen) -> None:
         if current.manifest is None or current.run == self.seen.run:
             return
-        if ours.run in current.manifest.condemned:
-            raise LakeConflictError(
-                f"snapshot {ours.snapshot}: run {current.run} took this one for dead, since it had not been heard of for "
-                f"{self.run.lease_seconds:g} s; a retry publishes anew"
-            )
+        self._check_not_condemned(current)
         newer = [name for name, table in ours.tables.items() if _is_newer(current.manifest, name, table.version)]
         if newer:
             raise LakeConflictError(
                 f"snapshot {ours.snapshot}: run {current.run} has meanwhile published a newer version of {', '.join(newer[:5])}; "
                 "nothing of this run was published"
+            )
+
+    def check_not_condemned(self) -> None:
+        """Raises LakeConflictError if another run has taken this one for dead and removed its files."""
+        self._check_not_condemned(read_manifest(self.run.objects, self.run.layout))
+
+    def _check_not_condemned(self, current: Seen) -> None:
+        if current.manifest is not None and self.run.name in current.manifest.condemned:
+            raise LakeConflictError(
+                f"snapshot {current.manifest.snapshot}: run {current.run} took this one for dead, since nothing was "
+                "heard of it for too long; a retry publishes anew"
             )
 
     def _copy_stable(self, files: Iterable[PublishedFile]) -> None:

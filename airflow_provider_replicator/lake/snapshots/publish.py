@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.report import Report
-from airflow_provider_replicator.exceptions import ConfigurationError, ReplicatorError
+from airflow_provider_replicator.exceptions import ConfigurationError, LakeError, ReplicatorError
 from airflow_provider_replicator.lake.snapshots.commit import Commit, read_manifest
 from airflow_provider_replicator.lake.snapshots.files import Files
 from airflow_provider_replicator.lake.snapshots.manifest import Layout, Manifest
@@ -94,9 +94,11 @@ async def publish(
                 files = Files(lake=lake, run=run, folder=Path(folder), before=seen.manifest, options=options)
                 published = await files.publish(pins, report, progress)
             manifest = await commit.publish(_manifest(lake, run, published))
-    except BaseException:
+    except BaseException as error:
         if not commit.unknown:  # nobody names these files: away with them
             await asyncio.to_thread(_discard, run)
+        if isinstance(error, LakeError):  # a file that is gone, perhaps because somebody took this run for dead
+            await asyncio.to_thread(commit.check_not_condemned)
         raise
     report.deleted = await asyncio.to_thread(commit.tidy, manifest)
     return _finished(report, manifest)

@@ -18,8 +18,7 @@ from airflow_provider_replicator.exceptions import (
 )
 from airflow_provider_replicator.lake.columns import Column, TableSchema
 from airflow_provider_replicator.lake.instances.schema import system_columns
-from airflow_provider_replicator.lake.snapshots import parquet
-from airflow_provider_replicator.lake.snapshots import publish as module
+from airflow_provider_replicator.lake.snapshots.pins import content, pinned
 from airflow_provider_replicator.lake.table import Table
 from tests.lake.snapshots.making import (
     NODES,
@@ -38,6 +37,7 @@ from tests.lake.snapshots.making import (
 if TYPE_CHECKING:
     from airflow_provider_replicator.lake.location import Lake
 
+CONTENT = "airflow_provider_replicator.lake.snapshots.parquet.content"
 NODE_TABLE = "instances/plant/Pump/v1/nodes"
 
 
@@ -80,10 +80,12 @@ def test_stable_and_versioned_files_and_the_manifest_agree(lake: Lake) -> None:
 def test_what_changes_after_the_moment_was_taken_is_not_in_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     write(lake, "resources/a", numbers(3))
     write(lake, "resources/b", numbers(3))
-    original = parquet.content
-    monkeypatch.setattr(
-        parquet, "content", lambda *given: (write(lake, "resources/b", numbers(9)), original(*given))[1]
-    )
+
+    def late(*given: Any) -> Any:
+        write(lake, "resources/b", numbers(9))
+        return content(*given)
+
+    monkeypatch.setattr(CONTENT, late)
     run(lake, ["resources/a", "resources/b"])
     assert (versioned(lake, "a").height, versioned(lake, "b").height) == (3, 3)
     monkeypatch.undo()
@@ -95,22 +97,21 @@ def test_all_tables_were_the_newest_at_the_same_time(local_lake: Lake, monkeypat
     """A writer that always writes both, between two looks: never one table with and one without."""
     write(local_lake, "resources/a", numbers(1))
     write(local_lake, "resources/b", numbers(1))
-    original = module.pinned
     looked: list[str] = []
 
     def slow(lake: Lake, path: str, name: str) -> Any:
         if path.endswith("b"):
             while not looked:  # b is looked at after a, and after both have changed
                 time.sleep(0.01)
-            return original(lake, path, name)
-        pin = original(lake, path, name)
+            return pinned(lake, path, name)
+        pin = pinned(lake, path, name)
         if not looked:
             write(local_lake, "resources/a", numbers(2))
             write(local_lake, "resources/b", numbers(2))
         looked.append(path)
         return pin
 
-    monkeypatch.setattr(module, "pinned", slow)
+    monkeypatch.setattr("airflow_provider_replicator.lake.snapshots.publish.pinned", slow)
     run(local_lake, ["resources/a", "resources/b"])
     assert len(looked) == 3
     assert (versioned(local_lake, "a").height, versioned(local_lake, "b").height) == (2, 2)
@@ -284,7 +285,6 @@ def test_a_snapshot_that_was_overtaken_gives_up(lake: Lake, monkeypatch: pytest.
     """Slow to read, while another run reads a newer version and publishes it."""
     write(lake, "resources/a", numbers(1))
     write(lake, "resources/b", numbers(1))
-    original = parquet.content
     others: list[Any] = []
 
     def slow(*given: Any) -> Any:
@@ -292,9 +292,9 @@ def test_a_snapshot_that_was_overtaken_gives_up(lake: Lake, monkeypatch: pytest.
             others.append(None)
             write(lake, "resources/a", numbers(2))
             others.append(_elsewhere(lake, ["resources/a"]))
-        return original(*given)
+        return content(*given)
 
-    monkeypatch.setattr(parquet, "content", slow)
+    monkeypatch.setattr(CONTENT, slow)
     with pytest.raises(LakeConflictError, match="has meanwhile published a newer version of a"):
         run(lake, ["resources/a", "resources/b"])
     found = manifest(lake)

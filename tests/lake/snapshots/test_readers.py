@@ -223,7 +223,7 @@ def test_an_engine_that_fails_leaves_the_previous_snapshot(local_lake: Lake, tmp
     before = everything(local_lake)
     write(local_lake, "resources/a", numbers(4))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(hyper.sys, "executable", "/bin/false")
+        patched.setattr(sys, "executable", "/bin/false")
         with pytest.raises(LakeError, match="exit code 1"):
             run(local_lake, ["resources/a"], formats=("parquet", "hyper"))
     assert everything(local_lake) == before

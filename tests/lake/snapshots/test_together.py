@@ -23,9 +23,9 @@ from airflow_provider_replicator.exceptions import (
 )
 from airflow_provider_replicator.lake.location import Keys
 from airflow_provider_replicator.lake.objects import LocalObjects
-from airflow_provider_replicator.lake.snapshots import files as files_module
 from airflow_provider_replicator.lake.snapshots.growing import GrowingFile
 from airflow_provider_replicator.lake.snapshots.options import SnapshotOptions
+from airflow_provider_replicator.lake.snapshots.parquet import write_flat
 from airflow_provider_replicator.lake.snapshots.publish import publish
 from airflow_provider_replicator.lake.table import Table
 from tests.lake.snapshots.making import LEASE, NUMBERS, everything, manifest, numbers, rows_batch, run, stable, write
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tests.lake.faulty_s3 import FaultyS3
 
 TABLES = ["resources/a", "resources/b"]
+WRITE_FLAT = "airflow_provider_replicator.lake.snapshots.files.write_flat"
 
 
 def follow(lake: Lake) -> tuple[int, list[int]]:
@@ -58,6 +59,12 @@ def grow(lake: Lake, path: str) -> None:
     """A table whose rows are as many as its version."""
     table = Table(lake, path)
     table.append(table.prepare(NUMBERS), rows_batch(NUMBERS, numbers(1)))
+
+
+def grow_all(lake: Lake, times: int) -> None:
+    for _ in range(times):
+        for table in TABLES:
+            grow(lake, table)
 
 
 @pytest.mark.parametrize("where", ["local_lake", "s3_lake"])
@@ -97,7 +104,7 @@ def test_two_publishers_at_once(where: str, request: pytest.FixtureRequest) -> N
         grow(lake, table)
     outcomes: list[str] = []
 
-    def publisher(_: int) -> None:
+    def publisher() -> None:
         for _ in range(3):
             try:
                 run(lake, TABLES)
@@ -106,8 +113,8 @@ def test_two_publishers_at_once(where: str, request: pytest.FixtureRequest) -> N
                 outcomes.append(str(error))
 
     with ThreadPoolExecutor(3) as threads:
-        publishing = [threads.submit(publisher, number) for number in range(2)]
-        writing = threads.submit(lambda: [grow(lake, table) for _ in range(4) for table in TABLES])
+        publishing = [threads.submit(publisher) for _ in range(2)]
+        writing = threads.submit(grow_all, lake, 4)
         while not all(one.done() for one in publishing):
             if lake.objects().get("publish/all/manifest.json") is not None:
                 follow(lake)
@@ -127,10 +134,9 @@ def test_two_publishers_at_once(where: str, request: pytest.FixtureRequest) -> N
 def test_a_run_that_is_alive_is_not_taken_for_dead(local_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads for longer than the lease, while another run publishes and cleans up."""
     grow(local_lake, TABLES[0])
-    original = files_module.write_flat
 
     def slow(*given: Any, **more: Any) -> Any:
-        flat = original(*given, **more)
+        flat = write_flat(*given, **more)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(elsewhere).result()
         return flat
@@ -138,10 +144,10 @@ def test_a_run_that_is_alive_is_not_taken_for_dead(local_lake: Lake, monkeypatch
     def elsewhere() -> None:
         time.sleep(3 * LEASE)
         with monkeypatch.context() as patched:
-            patched.setattr(files_module, "write_flat", original)
+            patched.setattr(WRITE_FLAT, write_flat)
             run(local_lake, TABLES[:1])
 
-    monkeypatch.setattr(files_module, "write_flat", slow)
+    monkeypatch.setattr(WRITE_FLAT, slow)
     first = run(local_lake, TABLES[:1])
     assert manifest(local_lake)["run"] == first.run  # read no earlier version, so it comes after the other
     assert len(manifest(local_lake)["history"]) == 1
@@ -151,18 +157,17 @@ def test_a_run_that_is_alive_is_not_taken_for_dead(local_lake: Lake, monkeypatch
 def test_a_run_that_was_taken_for_dead_publishes_no_more(local_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stood still: its files are gone, so its manifest would name what is not there."""
     grow(local_lake, TABLES[0])
-    original = files_module.write_flat
 
     def stands_still(*given: Any, **more: Any) -> Any:
-        flat = original(*given, **more)
-        monkeypatch.setattr(files_module, "write_flat", original)
+        flat = write_flat(*given, **more)
+        monkeypatch.setattr(WRITE_FLAT, write_flat)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(time.sleep, 2.5).result()
             winner.append(thread.submit(run, local_lake, TABLES[:1], lease_seconds=0.2).result())
         return flat
 
     winner: list[Any] = []
-    monkeypatch.setattr(files_module, "write_flat", stands_still)
+    monkeypatch.setattr(WRITE_FLAT, stands_still)
     with pytest.raises(LakeConflictError, match="took this one for dead"):
         run(local_lake, TABLES[:1], lease_seconds=60)
     assert manifest(local_lake)["run"] == winner[0].run
@@ -263,20 +268,18 @@ def test_a_cancelled_run_leaves_nothing(local_lake: Lake, monkeypatch: pytest.Mo
     run(local_lake, TABLES)
     before = everything(local_lake)
     grow(local_lake, TABLES[0])
-    original = files_module.write_flat
 
     async def main() -> None:
-        task = asyncio.ensure_future(
-            publish(lake=local_lake, name="all", tables=TABLES, options=SnapshotOptions(lease_seconds=LEASE))
-        )
-        monkeypatch.setattr(
-            files_module,
-            "write_flat",
-            lambda *given, **more: (loop.call_soon_threadsafe(task.cancel), time.sleep(0.2), original(*given, **more))[
-                2
-            ],
-        )
         loop = asyncio.get_running_loop()
+
+        def cancelled(*given: Any, **more: Any) -> Any:
+            loop.call_soon_threadsafe(task.cancel)
+            time.sleep(0.2)
+            return write_flat(*given, **more)
+
+        monkeypatch.setattr(WRITE_FLAT, cancelled)
+        options = SnapshotOptions(lease_seconds=LEASE)
+        task = asyncio.ensure_future(publish(lake=local_lake, name="all", tables=TABLES, options=options))
         with pytest.raises(asyncio.CancelledError):
             await task
 
