@@ -41,6 +41,7 @@ class Plans:
         self.reader = DraftReader(models.schema)
         self.merger = Merger(models.schema, models.instances)
         self.uniqueness = Uniqueness(models.schema, models.instances)
+        self.requiring = {key: one for key, one in models.schema.containers.items() if one.requires}
 
 
 class _PlanCache:
@@ -118,7 +119,8 @@ class Transaction:
                 raise ApiError(409, CONFLICT)
             return Change(draft, old, None)
         data = self._plans.merger.data_of(draft, old, replace=self._replace)
-        check_requirements(self._models.schema.containers, data)
+        if self._plans.requiring:
+            check_requirements(self._plans.requiring, data)
         return Change(draft, old, data)
 
     # -- references --------------------------------------------------------------------------------------------------
@@ -128,6 +130,8 @@ class Transaction:
         nodes = {key[1:]: None for key in unique if key[0] == "node"}
         for change in self._changes:
             draft = change.draft
+            if draft.type is None and not draft.relations:  # edges always have a type
+                continue
             for reference, container in draft.relations:
                 self._need(nodes, reference, self._auto_relations and container is None, "Direct relation target")
                 if container is not None:
