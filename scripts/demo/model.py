@@ -21,64 +21,65 @@ MODEL, VERSION = "CompressorModel", "v1"
 Property = dict[str, Any]
 
 
-def _plain(kind: str, **more: Any) -> Property:
-    return {"type": {"type": kind, **more}}
+def plain(kind: str, **more: Any) -> Property:
+    """A property that may be empty."""
+    return {"type": {"type": kind, "list": False, **more}}
 
 
 def _list(kind: str) -> Property:
-    return _plain(kind, list=True)
+    return plain(kind, list=True)
 
 
 def _enum(*values: str) -> Property:
-    return _plain("enum", values={value: {} for value in values})
+    return {"type": {"type": "enum", "values": {value: {} for value in values}}}
 
 
 #: Container and view of the same name -> property -> definition.
 CONTAINERS: Mapping[str, Mapping[str, Property]] = {
     "Equipment": {
-        "tag": {**_plain("text"), "nullable": False},
-        "description": _plain("text"),
-        "categoryId": _plain("int32"),
-        "areaId": _plain("int64"),
-        "isActive": _plain("boolean"),
-        "isCriticalLine": _plain("boolean"),
-        "createdDate": _plain("timestamp"),
-        "installed": _plain("date"),
-        "parent": _plain("direct"),
+        "tag": {**plain("text"), "nullable": False},
+        "description": plain("text"),
+        "categoryId": plain("int32"),
+        "areaId": plain("int64"),
+        "isActive": plain("boolean"),
+        "isCriticalLine": plain("boolean"),
+        "createdDate": plain("timestamp"),
+        "installed": plain("date"),
+        "parent": plain("direct"),
         "path": _list("direct"),
         "tagParts": _list("text"),
-        "meanValue": _plain("float64"),
-        "lastValue": _plain("float32"),
+        "meanValue": plain("float64"),
+        "lastValue": plain("float32"),
         "yearlyMeans": _list("float64"),
-        "measuredBy": _plain("timeseries"),
-        "drawing": _plain("file"),
-        "curve": _plain("sequence"),
-        "original": _plain("json"),
+        "measuredBy": plain("timeseries"),
+        "drawing": plain("file"),
+        "curve": plain("sequence"),
+        "original": plain("json"),
     },
     "WorkOrder": {
-        "title": _plain("text"),
-        "description": _plain("text"),
-        "status": _plain("int32"),
-        "percentageProgress": _plain("float32"),
-        "actualHours": _plain("float64"),
-        "isCompleted": _plain("boolean"),
+        "title": plain("text"),
+        "description": plain("text"),
+        "status": plain("int32"),
+        "percentageProgress": plain("float32"),
+        "actualHours": plain("float64"),
+        "isCompleted": plain("boolean"),
         "isSafetyCritical": _enum("YES", "NO"),
-        "plannedStart": _plain("timestamp"),
-        "dueDate": _plain("date"),
-        "started": _plain("timestamp"),
-        "ended": _plain("timestamp"),
+        "plannedStart": plain("timestamp"),
+        "dueDate": plain("date"),
+        "started": plain("timestamp"),
+        "ended": plain("timestamp"),
         "milestones": _list("timestamp"),
-        "program": _plain("text"),
+        "program": plain("text"),
     },
     "WorkItem": {
-        "itemName": _plain("text"),
-        "itemInfo": _plain("text"),
+        "itemName": plain("text"),
+        "itemInfo": plain("text"),
         "criticality": _enum("HIGH", "SCE", "MEDIUM", "LOW"),
-        "toBeDone": _plain("boolean"),
-        "workOrder": _plain("direct"),
-        "startedMs": _plain("int64"),
+        "toBeDone": plain("boolean"),
+        "workOrder": plain("direct"),
+        "startedMs": plain("int64"),
     },
-    "EquipmentLink": {"position": _plain("int32"), "note": _plain("text")},
+    "EquipmentLink": {"position": plain("int32"), "note": plain("text")},
 }
 #: Containers whose instances are edges.
 EDGES = {"EquipmentLink"}

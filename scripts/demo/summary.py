@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.demo.compare import RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from scripts.demo.expect import Run
@@ -48,7 +48,24 @@ def table(runs: Sequence[Run]) -> str:
     return "\n".join(text)
 
 
-def write(path: Path, runs: Sequence[Run], failures: Sequence[str]) -> None:
+def delta_table(tables: Mapping[str, Mapping[str, Any]], snapshots: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line per table on S3: its rows, whether readers find in it what the source has, and the same of what is published of it."""
+    lines: list[Sequence[str]] = [("table", "rows", "source", "content", "published as", "duckdb", "polars", "hyper")]
+    published = {found["source"]: (name, found) for name, found in snapshots.items()}
+    for path, found in tables.items():
+        name, readers = published.get(path, ("", {}))
+        marks = [_mark(readers.get(f"{reader}_ok")) for reader in ("duckdb", "polars", "hyper")]
+        lines.append((path, f"{found['rows']:,}", f"{found['expected']:,}", _mark(found["content_ok"]), name, *marks))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], "  ".join("-" * width for width in widths), *text[1:]])
+
+
+def _mark(good: bool | None) -> str:
+    return "-" if good is None else "yes" if good else "NO"
+
+
+def write(path: Path, runs: Sequence[Run], failures: Sequence[str], delta: Mapping[str, Any]) -> None:
     """``ok`` is true only if every run happened and nothing was wrong.
 
     A run's ``verify`` is what the DAG's own task found; the ``verify`` of the whole is the demo's own comparison after the last run.
@@ -59,6 +76,7 @@ def write(path: Path, runs: Sequence[Run], failures: Sequence[str]) -> None:
         "failures": list(failures),
         "runs": [{"name": run.name, "resources": run.resources, "verify": run.verified} for run in runs],
         "verify": {resource: found.as_dict() for resource, found in last.items()},
+        "delta": dict(delta),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
