@@ -6,6 +6,9 @@ series that joins the subscription later is read in whole when its joining is to
 server does not take any more, or that are older than the week for which it keeps changes, leave a gap: everything is read in whole
 again. What was changed meanwhile may come twice, and that changes nothing: the last change of a point is always the last to be told.
 
+Rows are named as their series was when the change was told: a series that gets another external id goes on under the new one, and
+``resync`` reads it in whole.
+
 Changes and cursors are committed together (see :mod:`~airflow_provider_replicator.lake.stream`). Killed at any moment, the next run
 goes on behind the last commit. Of two runs at once one stops with LakeConflictError, and the table is right.
 """

@@ -69,7 +69,7 @@ async def export_datapoints(
         async with spool:
             await read_points(source, series, options, report, TableSink(layout, spool, report), progress)
             replacement = Replacement(table, layout, await spool.finish(), doomed)
-            if not series and options.mode == "full":
+            if not series and doomed.series is None:
                 await asyncio.to_thread(_guard, replacement)
             replaced = await spool.committed(replacement)
         _count(report, table.path, spool.rows, replaced)
@@ -112,12 +112,15 @@ def _hundreds(series: Sequence[Series]) -> Iterator[list[Series]]:
 
 def prepared(table: Table, options: PointsOptions) -> Layout:
     """The table's layout; the table is there afterwards."""
-    shards = options.shard[1] if options.shard else None
+    period, buckets = options.partition_by, options.buckets
     handle = table.open()
-    layout = layout_of(handle, period=options.partition_by, buckets=options.buckets or (None if handle else shards))
+    if handle is None and options.shard is not None:
+        buckets = buckets or options.shard[1]
+    layout = layout_of(handle, period=period, buckets=buckets)
     layout.buckets_of(options.shard)
     table.prepare(layout.schema)
-    return layout
+    # Perhaps another run has made it in the same moment, and otherwise.
+    return layout if handle is not None else layout_of(table.open(), period=period, buckets=buckets)
 
 
 def _doomed(

@@ -81,7 +81,7 @@ def test_series_in_whole() -> None:
 
 
 def test_points_of_json() -> None:
-    given_points = [
+    given_points: list[dict[str, Any]] = [
         {"timestamp": 1, "value": 1},
         {"timestamp": 2, "value": "NaN", "status": {"code": 5}},
         {"timestamp": 3, "value": "-Infinity"},
@@ -92,7 +92,8 @@ def test_points_of_json() -> None:
     assert found.codes.tolist() == [0, 5, 0, 7]
     assert found.nulls.tolist() == [False, False, False, True]
     assert decoded([{"timestamp": 1, "value": ""}, {"timestamp": 2}], text=True).values.tolist() == ["", None]
-    for wrong in ([{"timestamp": 1, "value": 1.0}], [{"value": "a"}]):
+    wrongs: list[list[dict[str, Any]]] = [[{"timestamp": 1, "value": 1.0}], [{"value": "a"}]]
+    for wrong in wrongs:
         with pytest.raises((TypeError, KeyError)):
             decoded(wrong, text=True)
     with pytest.raises(ValueError, match="text"):

@@ -198,6 +198,17 @@ def test_numbers_and_strings_in_one_run(exports: Exports) -> None:
     assert exports.rows() == expected(series) | expected(texts)
 
 
+def test_more_series_than_one_request_holds_each_point_once(exports: Exports) -> None:
+    """Their first pages are read together, and what is longer than that goes on alone."""
+    series = {f"s{n:03}": hours(2500 if n % 50 == 0 else n % 7) for n in range(130)}
+    texts = {f"t{n}": {at: "x" * 300 for at in hours(900 if n == 3 else 2)} for n in range(12)}
+    exports.fill(series)
+    exports.fill(texts, strings=True)
+    report = exports.export()
+    assert exports.rows() == expected(series) | expected(texts)
+    assert report.read == report.written == len(expected(series)) + len(expected(texts))
+
+
 def test_on_s3_the_same(exports_to: Callable[[Lake], Exports], s3_lake: Lake) -> None:
     exports = exports_to(s3_lake)
     exports.fill({"a": hours(100), "b": hours(50)})
