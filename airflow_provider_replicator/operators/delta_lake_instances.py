@@ -49,7 +49,7 @@ class CdfToDeltaInstancesOperator(CdfToDeltaOperator):
         and ``views``: all views of the space
     :param instance_spaces: only instances of these spaces (default: of all)
     :param edge_spaces: edges of these spaces also go to a table each, all of them, without properties (default: those of
-        ``space``; an empty list: none)
+        ``instance_spaces``, or else of ``space``; an empty list: none)
     :param history: keep every version and every deletion in the tables of changes
     :param resync: read everything anew, and remove what is no longer there
     :param on_schema_change: ``evolve`` (default): new properties become new columns, and everything is read anew for their values.

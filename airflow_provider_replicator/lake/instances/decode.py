@@ -165,11 +165,13 @@ def _array(column: Column, values: list[Any]) -> pa.Array:
         return _json_array(column, values)
     if column.kind == "reference":
         return _list_of_references(values) if column.is_list else _references(values)
-    if column.kind in _TYPED and not column.is_list:  # what the parser lets through is of the right type
-        try:
+    try:
+        if column.kind in _TYPED and not column.is_list:  # what the parser lets through is of the right type
             return pa.array(values, arrow_type(column.kind))
-        except (pa.ArrowException, OverflowError) as error:
-            raise _MisfitError from error
+        if column.kind == "timestamp" and column.name.startswith("_"):
+            return pa.array(values, pa.timestamp("ms", "UTC")).cast(arrow_type("timestamp"))
+    except (pa.ArrowException, OverflowError) as error:
+        raise _MisfitError from error
     array, misfits = column_array(column, values)
     if misfits:
         raise _MisfitError

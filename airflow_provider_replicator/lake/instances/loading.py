@@ -8,7 +8,7 @@ memory is at most two commits and two pages.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.lake.arrow import batch as record_batch
@@ -16,7 +16,7 @@ from airflow_provider_replicator.lake.instances.asking import CursorExpiredError
 from airflow_provider_replicator.lake.instances.state import CurrentState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     import pyarrow as pa
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.lake.instances.counting import Counts
     from airflow_provider_replicator.lake.instances.decode import Decoder, Page
     from airflow_provider_replicator.lake.instances.options import InstancesOptions
+    from airflow_provider_replicator.lake.instances.state import Phase
     from airflow_provider_replicator.lake.instances.tables import CurrentTable
 
 #: A load that is resumed this long after its start begins anew: the cursor of its changes would die before it is needed.
@@ -70,23 +71,26 @@ class Loading:
         batches: list[pa.RecordBatch] = []
         writing: asyncio.Task[None] | None = None
         try:
-            async for page in self._pages(state.cursor):
-                rows = await asyncio.to_thread(self._decoder.rows, page)
-                self._counts.page(rows)
-                if len(rows):
-                    batches.append(record_batch(self._target.schema, rows.columns))
-                last = _is_last(page)
-                if last or self._is_enough(batches):
+            async with aclosing(self._pages(state.cursor)) as pages:
+                async for page in pages:
+                    batches += await self._rows(page)
+                    last = _is_last(page)
+                    if not last and not self._is_enough(batches):
+                        continue
                     if writing is not None:
                         await writing
-                    state = state.with_(
-                        cursor=page.cursor, phase="live" if last else "load", misfits=self._counts.misfits
-                    )
+                    phase: Phase = "live" if last else "load"
+                    state = state.with_(cursor=page.cursor, phase=phase, misfits=self._counts.misfits)
                     writing = asyncio.create_task(self._write(batches, state))
                     batches = []
         finally:
             if writing is not None:
                 await writing
+
+    async def _rows(self, page: Page) -> list[pa.RecordBatch]:
+        rows = await asyncio.to_thread(self._decoder.rows, page)
+        self._counts.page(rows)
+        return [record_batch(self._target.schema, rows.columns)] if len(rows) else []
 
     def _is_enough(self, batches: list[pa.RecordBatch]) -> bool:
         rows, size = sum(len(batch) for batch in batches), sum(batch.nbytes for batch in batches)
@@ -96,7 +100,7 @@ class Loading:
         await asyncio.to_thread(self._target.append, batches, state)
         self._counts.wrote(sum(len(batch) for batch in batches))
 
-    async def _pages(self, cursor: str | None) -> AsyncIterator[Page]:
+    async def _pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
         """The pages; the next one is asked for before the caller gets one."""
         asked = asyncio.create_task(self._asking.load_page(cursor))
         try:

@@ -62,7 +62,7 @@ class InstancesOptions:
     :param views: external ids of views, ``"Pump"`` or ``"Pump/v2"``: only these
     :param instance_spaces: only instances of these spaces
     :param edge_spaces: edges of these spaces, whatever their type and view, as tables of their own without properties. None:
-        those of ``space``
+        those of ``instance_spaces``, or else of ``space``
     :param history: keep every version and tombstone in the changes table
     :param resync: read everything anew and replace the tables' content, in one commit each
     :param page_size: instances of a page of changes; ``load_page_size``: of a first load. Both shrink while CDF answers that a

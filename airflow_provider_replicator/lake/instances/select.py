@@ -36,7 +36,9 @@ async def sources_of(client: CdfClient, options: InstancesOptions) -> tuple[list
         if not of_view:
             left_out["view without data"] = left_out.get("view without data", 0) + 1
         sources += of_view
-    spaces = (options.space,) if options.edge_spaces is None else options.edge_spaces
+    spaces = options.edge_spaces
+    if spaces is None:
+        spaces = (options.space,) if options.instance_spaces is None else options.instance_spaces
     sources += [_all_edges(space) for space in dict.fromkeys(spaces)]
     if not sources:
         raise ConfigurationError(f"nothing to replicate: space {options.space} has no views with data")

@@ -22,6 +22,7 @@ from airflow_provider_replicator.exceptions import (
 )
 from airflow_provider_replicator.lake.instances.current import pin
 from airflow_provider_replicator.lake.instances.state import changes_state, changes_stream
+from airflow_provider_replicator.lake.instances.tables import SourceTables
 from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import Watched
 from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, SPACE, TYPES, options
@@ -481,3 +482,38 @@ def test_what_an_interrupted_run_left_out_is_an_error_of_the_next(world: World) 
     with pytest.raises(PartialReplicationError, match="2 of 2 could not be copied"):
         world.run(page_size=2)
     assert world.run().failed == 0
+
+
+def test_maintenance_in_between_is_no_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compaction commits while changes are about to be merged: the merge is done again on what it left."""
+    world.make(range(6))
+    world.run(load_page_size=2, commit_rows=2)
+    inner = SourceTables.merge_if_due
+
+    def after_compaction(tables: SourceTables, *, caught_up: bool) -> bool:
+        handle = Table(world.lake, NODES).open()
+        assert handle is not None
+        handle.optimize.compact()
+        return inner(tables, caught_up=caught_up)
+
+    monkeypatch.setattr(SourceTables, "merge_if_due", after_compaction)
+    world.make([1, 2], name="again")
+    world.delete("p3")
+    assert did(world, merge_when=ALWAYS) == ["merge"]
+    world.check()
+
+
+def test_a_view_for_nodes_and_edges_has_two_tables(world: World) -> None:
+    world.make_view({"note": {"type": "text"}}, name="Both", used_for="all")
+    source = {"type": "view", "space": SPACE, "externalId": "Both", "version": "v1"}
+    noted = [{"source": source, "properties": {"note": "n"}}]
+    world.make(range(2))
+    node = {"instanceType": "node", "space": SPACE, "externalId": "same", "sources": noted}
+    items = [node, edge("same", "p0", "p1", sources=noted)]
+    world.project.call("POST", "/models/instances", {"items": items})
+    world.run(views=("Both",))
+    path = f"instances/{SPACE}/Both/v1"
+    assert [row["note"] for kind in ("nodes", "edges") for row in world.rows(f"{path}/{kind}")] == ["n", "n"]
+    world.delete("same")
+    world.run(views=("Both",))
+    assert [len(world.rows(f"{path}/{kind}")) for kind in ("nodes", "edges")] == [0, 1]
