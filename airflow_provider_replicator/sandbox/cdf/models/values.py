@@ -17,6 +17,8 @@ from airflow_provider_replicator.sandbox.cdf.models import checks
 
 MAX_TEXT = 128_000
 MAX_JSON = 40_960
+MAX_JSON_KEYS = 256
+MAX_JSON_KEY = 128
 MAX_LIST = 1000
 MAX_LIST_SETTING = 2000
 MAX_RELATIONS = 100
@@ -214,6 +216,11 @@ def _date(value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
+    """An object: the service wants everything else in the form that it has a type of its own for, and arrays wrapped."""
+    if type(value) is not dict:
+        raise expected("a JSON object", value)
+    if len(value) > MAX_JSON_KEYS or any(len(name) > MAX_JSON_KEY for name in value):
+        raise Invalid(f"must have at most {MAX_JSON_KEYS} keys of at most {MAX_JSON_KEY} characters")
     if len(orjson.dumps(value)) > MAX_JSON:
         raise Invalid(f"must have at most {MAX_JSON} bytes of JSON")
     return value
