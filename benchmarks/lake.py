@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CDF into Delta tables on a real S3 server (SeaweedFS), against the limit: ``python -m benchmarks.lake`` or ``make bench``.
+
+The limit of each job is what the libraries take for the same rows when they are ready as Arrow. The sandbox shares the machine, so its
+CPU seconds are counted and given beside; ``own`` is the wall time without them, where it is what the job waited for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import psutil
+
+from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
+from airflow_provider_replicator.sandbox.s3.running import RunningS3
+from benchmarks.lake_jobs import NODES, SPACE, VIEW
+from benchmarks.workloads import Seeder, seed_points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+BUILD = Path(__file__).parent.parent / "build"
+JOB_SECONDS = 900
+CHANGED = 200
+#: Names of 20 properties, of the types that occur.
+PROPERTIES: dict[str, str] = {
+    **{f"measure{number}": "float64" for number in range(8)},
+    **{f"count{number}": "int64" for number in range(4)},
+    **{f"text{number}": "text" for number in range(4)},
+    "active": "boolean",
+    "seen": "timestamp",
+    "built": "date",
+    "small": "float32",
+}
+
+
+@dataclass
+class Line:
+    """One job: its samples, and what is said of it."""
+
+    name: str
+    rows: int
+    samples: list[dict[str, float]] = field(default_factory=list)
+
+    def median(self, figure: str) -> float:
+        return statistics.median(sample[figure] for sample in self.samples)
+
+    def as_dict(self) -> dict[str, Any]:
+        figures = {name: round(self.median(name), 3) for name in ("wall", "own", "cpu", "sandbox_cpu", "rss_mb")}
+        return {"name": self.name, "rows": self.rows, **figures, "samples": self.samples}
+
+
+class Bench:
+    def __init__(self, sandbox: RunningSandbox, s3: RunningS3, repetitions: int) -> None:
+        self.sandbox, self.s3, self.repetitions = sandbox, s3, repetitions
+        self.lines: dict[str, Line] = {}
+        self.prefix = 0
+
+    def run(self, name: str, rows: int, job: str, *, root: str, **more: Any) -> Line:
+        """One sample of a job."""
+        given = {
+            "job": job,
+            "base_url": self.sandbox.base_url,
+            "token": self.sandbox.token,
+            "s3": self.s3.url,
+            "access_key": self.s3.access_key,
+            "secret_key": self.s3.secret_key,
+            "root": f"s3://{self.s3.bucket}/{root}",
+            **more,
+        }
+        before = cpu_of(self.sandbox.pid)
+        command = [sys.executable, "-m", "benchmarks.lake_jobs", json.dumps(given)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=JOB_SECONDS, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
+        sample: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        sample["sandbox_cpu"] = cpu_of(self.sandbox.pid) - before
+        # What is left when the sandbox would answer at once; never less than the job's own work on one core.
+        sample["own"] = max(sample["wall"] - sample["sandbox_cpu"], 0.0)
+        line = self.lines.setdefault(name, Line(name, rows))
+        line.samples.append(sample)
+        print(
+            f"{name:58} {sample['wall']:7.2f} s  own {sample['own']:6.2f} s  {sample['cpu']:6.2f} s CPU "
+            f"{sample['rss_mb']:6.0f} MB {rows / sample['wall']:12,.0f}/s",
+            flush=True,
+        )
+        return line
+
+    def repeated(self, name: str, rows: int, job: str, *, root: str, **more: Any) -> None:
+        for _ in range(self.repetitions):
+            self.run(name, rows, job, root=root, **more)
+
+
+def cpu_of(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def instances(bench: Bench, count: int) -> None:
+    """First loads, changes, merges and snapshots of one view."""
+    seeder = Seeder("127.0.0.1", bench.sandbox.port, bench.sandbox.token, "source")
+    model(seeder)
+    for start in range(0, count, 1000):
+        seeder.post("/models/instances", orjson.dumps({"items": list(nodes(range(start, start + 1000)))}))
+    label = f"{count:_} nodes x {len(PROPERTIES)}".replace("_", " ")
+    for number in range(bench.repetitions):
+        bench.run(f"{label}: first load", count, "instances", root=f"load{number}")
+    bench.repeated(f"{label}: limit, write_deltalake", count, "instances_limit", root="load0")
+    bench.repeated(f"{label}: snapshot", count, "snapshot", root="load0")
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "limit.parquet")
+        bench.repeated(f"{label}: limit, scan_delta.sink_parquet", count, "snapshot_limit", root="load0", file=file)
+    changes(bench, seeder, label, count, merged=True)
+    bench.run(f"{label}: grown tenfold (not timed)", 9 * count, "grow", root="load0", times=10)
+    changes(bench, seeder, f"{10 * count:_} nodes x {len(PROPERTIES)}".replace("_", " "), count, merged=False)
+    bench.run(f"{10 * count:_} nodes: snapshot".replace("_", " "), 10 * count, "snapshot", root="load0")
+    seeder.close()
+
+
+def changes(bench: Bench, seeder: Seeder, label: str, count: int, *, merged: bool) -> None:
+    """200 nodes at random keys change; a run without a merge, then (for the smaller table) one with it."""
+    chosen = random.Random(7)
+    for _ in range(bench.repetitions):
+        touch(seeder, chosen.sample(range(count), CHANGED))
+        bench.run(f"{label}: {CHANGED} changes", CHANGED, "instances", root="load0")
+    if not merged:
+        return
+    for number in range(bench.repetitions):
+        numbers = chosen.sample(range(count), CHANGED)
+        touch(seeder, numbers)
+        bench.run(f"{label}: {CHANGED} changes, merged", CHANGED, "instances", root=f"load{number}", merge=True)
+        bench.run(f"{label}: limit, bare merge", CHANGED, "merge_limit", root=f"load{number}", changed=numbers)
+
+
+def touch(seeder: Seeder, numbers: Sequence[int]) -> None:
+    items = list(nodes(numbers, version=time.time()))
+    seeder.post("/models/instances", orjson.dumps({"items": items}))
+
+
+def model(seeder: Seeder) -> None:
+    container = {"type": "container", "space": SPACE, "externalId": VIEW}
+    named = {"space": SPACE, "externalId": VIEW}
+    properties = {name: {"type": {"type": kind, "list": False}} for name, kind in PROPERTIES.items()}
+    mapped = {name: {"container": container, "containerPropertyIdentifier": name} for name in PROPERTIES}
+    definitions: dict[str, dict[str, Any]] = {
+        "/models/spaces": {"space": SPACE},
+        "/models/containers": {**named, "usedFor": "node", "properties": properties},
+        "/models/views": {**named, "version": "v1", "properties": mapped},
+    }
+    for path, definition in definitions.items():
+        seeder.post(path, orjson.dumps({"items": [definition]}))
+
+
+def nodes(numbers: Sequence[int], version: float = 0.0) -> Iterator[dict[str, Any]]:
+    view = {"type": "view", "space": SPACE, "externalId": VIEW, "version": "v1"}
+    values = random.Random(numbers[0])
+    for number in numbers:
+        properties: dict[str, Any] = {
+            **{f"measure{n}": values.random() * 1000 for n in range(8)},
+            **{f"count{n}": number * (n + 1) for n in range(4)},
+            **{f"text{n}": f"text {n} of {number % 1000}" for n in range(4)},
+            "active": number % 2 == 0,
+            "seen": f"2026-01-{number % 28 + 1:02d}T00:00:{number % 60:02d}.000+00:00",
+            "built": f"20{number % 20 + 10}-06-01",
+            "small": number / 4,
+        }
+        properties["measure0"] += version
+        yield {
+            "instanceType": "node",
+            "space": SPACE,
+            "externalId": f"node-{number}",
+            "sources": [{"source": view, "properties": properties}],
+        }
+
+
+def datapoints(bench: Bench, points: int) -> None:
+    seeder = Seeder("127.0.0.1", bench.sandbox.port, bench.sandbox.token, "source")
+    seed_points(seeder, 1, points, 1000)
+    first = int(time.time() * 1000) - points * 1000 - 60_000
+    label = f"{points // 1_000_000} million points"
+    for number in range(bench.repetitions):
+        bench.run(f"{label}: first load", points, "datapoints", root=f"points{number}")
+    bench.repeated(
+        f"{label}: limit, write_deltalake", points, "datapoints_limit", root="limit", points=points, first=first
+    )
+    seeder.close()
+
+
+#: (what, the figure, its bound, at most or at least)
+def judge(lines: dict[str, Line], count: int, points: int) -> list[dict[str, Any]]:
+    label = f"{count:_} nodes x {len(PROPERTIES)}".replace("_", " ")
+    large = f"{10 * count:_} nodes".replace("_", " ")
+    series = f"{points // 1_000_000} million points"
+
+    def wall(name: str, figure: str = "wall") -> float:
+        return lines[name].median(figure)
+
+    found = [
+        (
+            "first load of nodes, its own time per the limit's",
+            wall(f"{label}: first load", "own") / wall(f"{label}: limit, write_deltalake"),
+            "≤",
+            3.0,
+        ),
+        (
+            "datapoints, their own time per the limit's",
+            wall(f"{series}: first load", "own") / wall(f"{series}: limit, write_deltalake"),
+            "≤",
+            2.0,
+        ),
+        ("datapoints: million points/s, sandbox included", points / 1e6 / wall(f"{series}: first load"), "≥", 4.0),
+        ("datapoints: peak RSS in MB", wall(f"{series}: first load", "rss_mb"), "≤", 600.0),
+        (f"{CHANGED} changes in the smaller table: seconds", wall(f"{label}: {CHANGED} changes"), "≤", 1.0),
+        (
+            f"{CHANGED} changes in the larger table: seconds",
+            wall(f"{large} x {len(PROPERTIES)}: {CHANGED} changes"),
+            "≤",
+            1.0,
+        ),
+        (
+            "a run that merges, per a bare merge",
+            wall(f"{label}: {CHANGED} changes, merged") / wall(f"{label}: limit, bare merge"),
+            "≤",
+            1.5,
+        ),
+        ("snapshot: peak RSS in MB", wall(f"{label}: snapshot", "rss_mb"), "≤", 450.0),
+        (
+            "snapshot, per scan_delta.sink_parquet",
+            wall(f"{label}: snapshot") / wall(f"{label}: limit, scan_delta.sink_parquet"),
+            "≤",
+            1.5,
+        ),
+        (
+            "snapshot of ten times as many rows: its RSS per that of one",
+            wall(f"{large}: snapshot", "rss_mb") / wall(f"{label}: snapshot", "rss_mb"),
+            "≤",
+            1.5,
+        ),
+    ]
+    return [
+        {"text": f"{text}: {value:.2f} ({sign} {bound:g})", "ok": value <= bound if sign == "≤" else value >= bound}
+        for text, value, sign, bound in found
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--nodes", type=int, default=1_000_000)
+    parser.add_argument("--points", type=int, default=100_000_000)
+    arguments = parser.parse_args()
+    print(f"tables below s3://…/{NODES.split('/', maxsplit=1)[0]}, on SeaweedFS")
+    lines: dict[str, Line] = {}
+    for run, size in ((instances, arguments.nodes), (datapoints, arguments.points)):
+        with RunningSandbox(projects=("source",)) as sandbox, RunningS3() as s3:
+            bench = Bench(sandbox, s3, arguments.repetitions)
+            run(bench, size)
+            lines |= bench.lines
+    targets = judge(lines, arguments.nodes, arguments.points)
+    path = BUILD / "bench.json"
+    document = json.loads(path.read_text()) if path.exists() else {}
+    document["lake"] = {"rows": [line.as_dict() for line in lines.values()], "targets": targets}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    for target in targets:
+        print(f"  {'reached' if target['ok'] else 'MISSED '}  {target['text']}")
+
+
+if __name__ == "__main__":
+    main()
