@@ -15,6 +15,7 @@ from airflow_provider_replicator.sandbox.cdf.models.filters import all_of, compi
 from airflow_provider_replicator.sandbox.cdf.models.global_nodes import store_of
 from airflow_provider_replicator.sandbox.cdf.models.indexed import Debug
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import Instance, Key, Predicate
+from airflow_provider_replicator.sandbox.cdf.models.listings import listings_of
 from airflow_provider_replicator.sandbox.cdf.models.rendering import Source, parse_sources, renderer, typing_of
 from airflow_provider_replicator.sandbox.cdf.models.sorts import InstanceSort
 from airflow_provider_replicator.sandbox.cdf.models.state import Models, models_of
@@ -97,9 +98,13 @@ def _page(
     store = store_of(models, payload.get("filter"))
     if not payload.get("sort"):
         return store.page(predicate, after or 0, limit)
-    sort = InstanceSort(models.schema, payload["sort"])
-    matching = (one for part in store.scan(predicate) for one in part)
-    return sort.page(matching, after, limit)
+    return listings_of(models.project).page(
+        ["list", {name: value for name, value in payload.items() if name not in _FREE}],
+        InstanceSort(models.schema, payload["sort"]),
+        lambda: (one for part in store.scan(predicate) for one in part),
+        after,
+        limit,
+    )
 
 
 def by_ids(project: Project, request: Request) -> Response:
