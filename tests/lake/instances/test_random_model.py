@@ -7,6 +7,7 @@ does in the same places is tested in test_killed.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from airflow_provider_replicator.exceptions import LakeConflictError
 from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
 from airflow_provider_replicator.lake.objects import LocalObjects
 from airflow_provider_replicator.lake.table import Table
@@ -151,8 +153,25 @@ class Player:
         finally:
             self.world.wrap = lambda inner: inner
 
+    def two_runs(self) -> None:
+        """At once. One may lose, and says so."""
+
+        async def both() -> list[object]:
+            chosen = self.options(), self.options()
+            return list(await asyncio.gather(*map(self.world.arun, chosen), return_exceptions=True))
+
+        lost = [one for one in asyncio.run(both()) if isinstance(one, BaseException)]
+        assert all(isinstance(one, LakeConflictError) for one in lost), lost
+
     def play(self) -> None:
-        moves = [(self.edit, 8), (self.run, 5), (self.crashed_run, 4), (self.change_view, 1), (self.expire, 1)]
+        moves = [
+            (self.edit, 8),
+            (self.run, 5),
+            (self.crashed_run, 4),
+            (self.change_view, 1),
+            (self.expire, 1),
+            (self.two_runs, 2),
+        ]
         chosen = [move for move, _ in moves]
         for move in self.random.choices(chosen, [weight for _, weight in moves], k=14):
             move()
