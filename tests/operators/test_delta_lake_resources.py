@@ -46,7 +46,7 @@ def test_defaults() -> None:
 
 
 def test_rendered_arguments_are_read() -> None:
-    common = {
+    common: dict[str, Any] = {
         "mode": "full",
         "dry_run": "True",
         "max_delete_fraction": "0.5",

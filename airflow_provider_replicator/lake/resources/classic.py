@@ -16,7 +16,9 @@ from airflow_provider_replicator.core.dead_letters import DeadLetters
 from airflow_provider_replicator.core.report import Report
 from airflow_provider_replicator.exceptions import CdfRequestError, ConfigurationError
 from airflow_provider_replicator.lake.resources.declared import classic_table
-from airflow_provider_replicator.lake.resources.landing import Landing, merged, replaced, selected
+from airflow_provider_replicator.lake.resources.landing import Landing
+from airflow_provider_replicator.lake.resources.merging import merged, selected
+from airflow_provider_replicator.lake.resources.replacing import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

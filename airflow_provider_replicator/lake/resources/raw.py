@@ -31,7 +31,9 @@ from airflow_provider_replicator.exceptions import (
 from airflow_provider_replicator.lake.columns import Column, TableSchema, column_names
 from airflow_provider_replicator.lake.location import path_part
 from airflow_provider_replicator.lake.resources.declared import RESCUED, Layout
-from airflow_provider_replicator.lake.resources.landing import Landing, merged, replaced
+from airflow_provider_replicator.lake.resources.landing import Landing
+from airflow_provider_replicator.lake.resources.merging import merged
+from airflow_provider_replicator.lake.resources.replacing import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
