@@ -118,6 +118,16 @@ class Table:
                 commit_properties=commit_properties(transaction),
             )
 
+    def fresh(self, handle: DeltaTable) -> DeltaTable:
+        """The same version of the table with the credentials of this moment; ``handle`` itself while they are the same.
+
+        A handle keeps the keys with which it was opened, and a long run outlives those of a role: call this between commits. What
+        somebody else has committed since is still a conflict for what is written through the handle that comes back.
+        """
+        if (handle._storage_options or {}) == self.lake.options():
+            return handle
+        return self.open(handle.version()) or handle
+
     @contextmanager
     def committing(self, handle: DeltaTable, what: str, transaction: Transaction | None = None) -> Iterator[None]:
         """Around one commit through ``handle``. Where its answer got lost, it is looked up whether ``transaction`` is in the table.

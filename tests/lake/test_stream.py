@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
-from airflow_provider_replicator.exceptions import LakeConflictError, LakeError, LakeUnavailableError
+from airflow_provider_replicator.exceptions import LakeAccessError, LakeConflictError, LakeError, LakeUnavailableError
 from airflow_provider_replicator.lake import stream as module
 from airflow_provider_replicator.lake.columns import Column, TableSchema
+from airflow_provider_replicator.lake.location import Keys
 from airflow_provider_replicator.lake.stream import Stream, query_hash
 from airflow_provider_replicator.lake.table import Table
 
@@ -169,6 +171,25 @@ def test_credentials_that_expire_in_mid_run(faulty_lake: Lake, faulty_s3: Faulty
     again = Run(faulty_lake)
     again.batch()
     assert (again.cursor, rows(faulty_lake)) == (2, [1, 2])
+
+
+def test_keys_that_are_renewed_in_mid_run(s3_lake: Lake) -> None:
+    """The handle keeps its old keys; a fresh one is at the same version, so that a twin is still noticed."""
+    run, twin = Run(s3_lake), Run(s3_lake)
+    assert run.table.fresh(run.handle) is run.handle
+    assert s3_lake.access is not None
+    access = s3_lake.access
+    run.table.lake = replace(s3_lake, access=replace(access, keys=lambda: Keys("sandbox", "no longer good")))
+    with pytest.raises(LakeAccessError):  # it is opened anew, with what the keys are now
+        run.table.fresh(run.handle)
+    run.table.lake = replace(s3_lake, access=replace(access, read_timeout=access.read_timeout + 1))
+    run.handle = run.table.fresh(run.handle)
+    run.batch()
+    twin.table.lake = run.table.lake
+    twin.handle = twin.table.fresh(twin.handle)
+    with pytest.raises(LakeConflictError):
+        twin.batch()
+    assert rows(s3_lake) == [1]
 
 
 def test_a_server_that_is_gone_after_the_commit(faulty_lake: Lake, faulty_s3: FaultyS3) -> None:
