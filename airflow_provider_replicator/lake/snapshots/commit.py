@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 #: How often a run that was overtaken looks again whether the stable copies are those of the manifest.
 _SETTLE_TRIES = 10
+_COPIES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,11 @@ class Commit:
             )
 
     def _copy_stable(self, files: Iterable[PublishedFile]) -> None:
-        for file in files:
-            self.run.objects.copy(file.versioned_key, file.key)
+        """All of them are tried, a few at a time; the first error is raised when the last copy is over."""
+        with ThreadPoolExecutor(_COPIES_AT_ONCE) as threads:
+            copies = [threads.submit(self.run.objects.copy, file.versioned_key, file.key) for file in files]
+        for copy in copies:
+            copy.result()
 
     def _complete(self, ours: Manifest, before: Manifest | None, dead: set[str]) -> Manifest:
         """With what has to be known about earlier runs."""
