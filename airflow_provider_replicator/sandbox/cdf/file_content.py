@@ -57,6 +57,8 @@ class Contents:
     def __init__(self, project: Project) -> None:
         self.by_file: dict[int, bytes] = {}
         self.uploads: dict[str, Parts] = {}
+        #: called with the document of a file whose content has come
+        self.on_upload: list[Callable[[Document], None]] = []
         project.files.on_delete.append(self.forget)
 
     def forget(self, documents: Iterable[Document]) -> None:
@@ -180,6 +182,8 @@ def _finish(project: Project, identity: int, content: bytes) -> None:
     now = project.next_timestamp()
     document = {**entry.doc, "uploaded": True, "uploadedTime": now, "lastUpdatedTime": now}
     project.files.replace([(entry, document)], time=now)
+    for hook in contents_of(project).on_upload:
+        hook(document)
 
 
 # -- download -----------------------------------------------------------------------------------------------------------

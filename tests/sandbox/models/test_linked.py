@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from airflow_provider_replicator.sandbox.cdf.http import Request
 from tests.sandbox.caller import AnswerError, Caller
 from tests.sandbox.models.modelling import SPACE, apply, key, node, node_ref, properties
 
@@ -92,3 +94,18 @@ def test_a_core_node_shows_through_the_views_it_implements(core: Caller) -> None
     asset = {**FILE, "externalId": "CogniteAsset"}
     apply(core, node("a", (asset, {"name": "A", "parent": node_ref("root")})))
     assert properties(core, "a", asset) == {"name": "A", "parent": node_ref("root")}
+
+
+def test_content_that_came_shows_in_the_node(core: Caller) -> None:
+    apply(core, node("f", (FILE, {"name": "a.txt"})))
+    link = core.items("/files/uploadlink", {"items": [{"instanceId": node_ref("f")}]})[0]["uploadUrl"]
+    path = urlsplit(link)
+    put = Request("PUT", path.path.partition("/projects/source")[2], parse_qs(path.query), {}, b"content")
+    assert core.server.handle(put, "source").status == 200
+    (found,) = of_node(core, "files", "f")
+    assert found["uploaded"] is True
+    shown = properties(core, "f", FILE)
+    assert shown["isUploaded"] is True
+    assert shown["uploadedTime"].startswith("2023-11-14T22:13:20.")
+    apply(core, node("f", (FILE, {"name": "b.txt"})))
+    assert of_node(core, "files", "f")[0]["uploaded"] is True

@@ -5,11 +5,18 @@ The service does this some seconds later; here it happens with the write."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_replicator.sandbox.cdf.collection import Collection
+from airflow_provider_replicator.sandbox.cdf.file_content import contents_of
 from airflow_provider_replicator.sandbox.cdf.indexes import Document
-from airflow_provider_replicator.sandbox.cdf.models.instance_store import ContainerKey, Instance
+from airflow_provider_replicator.sandbox.cdf.models.instance_store import (
+    ContainerKey,
+    Instance,
+    InstanceStore,
+    encoded,
+)
 from airflow_provider_replicator.sandbox.cdf.models.system import CORE, UNITS
 from airflow_provider_replicator.sandbox.cdf.project import Project
 from airflow_provider_replicator.sandbox.cdf.resources import FILES, TIME_SERIES
@@ -21,10 +28,14 @@ _COLLECTIONS = {SERIES: Collection(TIME_SERIES), FILE: Collection(FILES)}
 
 
 class Linked:
-    """Hooks of the instance store of one project."""
+    """Hooks of the instance store of one project, and of the content of its files."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, instances: InstanceStore) -> None:
         self._project = project
+        self._instances = instances
+        instances.on_write.append(self.written)
+        instances.on_delete.append(self.deleted)
+        contents_of(project).on_upload.append(self.uploaded)
 
     def written(self, instances: list[Instance]) -> None:
         for container, collection in _COLLECTIONS.items():
@@ -49,6 +60,18 @@ class Linked:
             entries = [entry for node in nodes if (entry := store.by_instance_id.get(node)) is not None]
             if entries:
                 store.remove(entries, time=self._project.next_timestamp())
+
+    def uploaded(self, document: Document) -> None:
+        """The node of a file says so when its content has come."""
+        node = document.get("instanceId")
+        found = self._instances.find("node", node["space"], node["externalId"]) if node else None
+        if found is None:
+            return
+        when = datetime.fromtimestamp(document["uploadedTime"] / 1000, UTC).isoformat(timespec="milliseconds")
+        properties = {**found.properties(FILE), "isUploaded": True, "uploadedTime": when}
+        data = {**found.data, FILE: encoded(properties)}
+        now = document["uploadedTime"]
+        self._instances.update(found, time=now, of_type=found.type, start=None, end=None, data=data)
 
 
 #: what a classic document takes from its node: gone there, gone here

@@ -19,9 +19,7 @@ class Models:
         #: nodes of global spaces: found by key like all others, but listed only by who asks for their space
         self.global_instances = system.unit_nodes(project.clock)
         self.instances.by_key.update(self.global_instances.by_key)
-        linked = Linked(project)
-        self.instances.on_write.append(linked.written)
-        self.instances.on_delete.append(linked.deleted)
+        Linked(project, self.instances)
 
 
 def models_of(project: Project) -> Models:
