@@ -79,6 +79,7 @@ class CurrentTable:
         """Rows of a load, and where it goes on."""
         import pyarrow as pa
 
+        self.handle = self.table.fresh(self.handle)
         transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
         data = pa.Table.from_batches(batches) if batches else empty(self.schema)
         self.table.append(self.handle, data, transaction=transaction, plain=("_externalId",))
@@ -86,6 +87,7 @@ class CurrentTable:
 
     def replace(self, data: Any, state: CurrentState) -> None:
         """Everything by ``data`` (None: by nothing)."""
+        self.handle = self.table.fresh(self.handle)
         transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
         self.table.replace(
             self.handle, empty(self.schema) if data is None else data, transaction=transaction, plain=("_externalId",)
@@ -134,6 +136,7 @@ class SourceTables:
         rows = len(data)
         since = state.since_ms if self.pending_rows else 0
         state = state.with_(rows=state.rows + rows, since_ms=since or (_now_ms() if rows else 0), cleaned=self._cleaned)
+        self.changes_handle = self.changes.fresh(self.changes_handle)
         transaction = self.changes_stream.advance(self.changes_handle, state.as_json(), query=self.source.question)
         self.changes.append(self.changes_handle, data, transaction=transaction)
         self.changes_state = state
@@ -165,6 +168,8 @@ class SourceTables:
 
     def _merge(self, current: CurrentState, changes: ChangesState, *, caught_up: bool) -> None:
         state = current.with_(merged=self.batch, merged_rows=changes.rows, doubles=current.doubles and not caught_up)
+        self.current.handle = self.current.table.fresh(self.current.handle)
+        self.changes_handle = self.changes.fresh(self.changes_handle)
         for attempt in range(1, _TRIES + 1):
             transaction = self.current.stream.advance(self.current.handle, state.as_json(), query=self.current.question)
             try:
