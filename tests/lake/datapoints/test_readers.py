@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -12,8 +13,17 @@ import pytest
 from cognite.client import ClientConfig, CogniteClient
 from cognite.client.credentials import Token
 
+from airflow_provider_replicator.lake.datapoints import replace as replace_module
 from tests.lake.datapoints.process import command, run
 from tests.lake.datapoints.tables import DAY, Exports, expected, ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deltalake import DeltaTable
+
+    from airflow_provider_replicator.lake.datapoints.files import TableFile
+    from airflow_provider_replicator.lake.datapoints.layout import Layout
 
 JANUARY = ms("2024-01-01")
 
@@ -100,3 +110,31 @@ sys.exit(found["n"][0].as_py() - 1)
 """
     reader = [sys.executable, "-c", code, exports.lake.uri("datapoints/datapoints")]
     assert subprocess.run(reader, check=False, timeout=60).returncode == 0
+
+
+def test_a_commit_that_comes_second_looks_at_the_table_again_and_not_at_the_source(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a run's look at the table and its commit somebody compacts all files, then somebody else writes the same window."""
+    series = {"a": {JANUARY + at * 3_600_000: float(at) for at in range(48)}, "b": {JANUARY: 1.0}}
+    exports.fill(series)
+    exports.export("2024-01-01", "2024-01-02")
+    exports.export("2024-01-02", "2024-01-03")
+    plain, looks = replace_module.files_of, []
+
+    def disturbed(handle: DeltaTable, layout: Layout) -> Iterator[TableFile]:
+        looks.append(handle.version())
+        yield from plain(handle, layout)
+        if len(looks) == 1:
+            exports.handle().optimize.compact()
+        if len(looks) == 2:  # the other run looks as well: the third
+            exports.export("2024-01-01T12:00", "2024-01-02T12:00")
+
+    monkeypatch.setattr(replace_module, "files_of", disturbed)
+    report = exports.export("2024-01-01T12:00", "2024-01-02T12:00")
+    assert looks == [2, 3, 3, 4]
+    assert report.requests["source"] <= 4
+    assert (report.written, report.updated) == (24, 24)
+    assert exports.rows() == expected(series)
+    objects = {info.key.rpartition("/")[2] for info in exports.lake.objects().list("datapoints/datapoints/_month")}
+    assert {uri.rpartition("/")[2] for uri in exports.handle().file_uris()} <= objects

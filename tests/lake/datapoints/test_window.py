@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_replicator.cdf.options import Selection
 from airflow_provider_replicator.exceptions import ConfigurationError, DeleteGuardError
+from airflow_provider_replicator.lake.datapoints import spool
 from tests.cdf.streams import BAD, UNCERTAIN, Side
 from tests.lake.datapoints.tables import DAY, Exports, expected, ms
 
@@ -201,12 +202,29 @@ def test_numbers_and_strings_in_one_run(exports: Exports) -> None:
 def test_more_series_than_one_request_holds_each_point_once(exports: Exports) -> None:
     """Their first pages are read together, and what is longer than that goes on alone."""
     series = {f"s{n:03}": hours(2500 if n % 50 == 0 else n % 7) for n in range(130)}
-    texts = {f"t{n}": {at: "x" * 300 for at in hours(900 if n == 3 else 2)} for n in range(12)}
+    texts = {f"t{n}": dict.fromkeys(hours(900 if n == 3 else 2), "x" * 300) for n in range(12)}
     exports.fill(series)
     exports.fill(texts, strings=True)
     report = exports.export()
     assert exports.rows() == expected(series) | expected(texts)
     assert report.read == report.written == len(expected(series)) + len(expected(texts))
+
+
+def test_little_memory_and_few_files_at_a_time(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More folders than files may be open, row groups of a few rows, files that are full: the same table."""
+    for name, value in {"GROUP_BYTES": 800, "HELD_BYTES": 4000, "FILE_BYTES": 20_000, "OPEN_FILES": 3}.items():
+        monkeypatch.setattr(spool, name, value)
+    series = {name: hours(24 * 12) for name in ("a", "b", "c", "d")}
+    texts = {"t": {at: str(at) for at in hours(24 * 12)}}
+    exports.fill(series)
+    exports.fill(texts, strings=True)
+    exports.export(partition_by="day")
+    assert exports.rows() == expected(series) | expected(texts)
+    assert len(exports.handle().file_uris()) > 12
+    exports.fill({"b": dict.fromkeys(hours(24 * 12), 5.0)})
+    after = series | {"b": {at: 5.0 if at >= JANUARY + 2 * DAY else value for at, value in series["b"].items()}}
+    exports.export("2024-01-03", "2024-02-01", selection=Selection(external_ids=("b",)))
+    assert exports.rows() == expected(after) | expected(texts)
 
 
 def test_on_s3_the_same(exports_to: Callable[[Lake], Exports], s3_lake: Lake) -> None:
