@@ -48,8 +48,9 @@ lint: env ## Formatting, ruff, mypy strict, and the arrows between the packages
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: bench
-bench: env ## Measure against cognite-replicator, the official SDK and a bare relay; writes build/bench.json
+bench: env ## Measure against cognite-replicator, the official SDK, a bare relay and write_deltalake; writes build/bench.json
 	@$(CLEAN_ENV) $(BIN)/python -m benchmarks
+	@$(CLEAN_ENV) $(BIN)/python -m benchmarks.lake
 
 .PHONY: pins
 pins: env ## Resolve the dependencies again into constraints.txt

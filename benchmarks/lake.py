@@ -136,11 +136,11 @@ def changes(bench: Bench, seeder: Seeder, label: str, count: int, *, merged: boo
         bench.run(f"{label}: {CHANGED} changes", CHANGED, "instances", root="load0")
     if not merged:
         return
-    for number in range(bench.repetitions):
+    for _ in range(bench.repetitions):
         numbers = chosen.sample(range(count), CHANGED)
         touch(seeder, numbers)
-        bench.run(f"{label}: {CHANGED} changes, merged", CHANGED, "instances", root=f"load{number}", merge=True)
-        bench.run(f"{label}: limit, bare merge", CHANGED, "merge_limit", root=f"load{number}", changed=numbers)
+        bench.run(f"{label}: {CHANGED} changes, merged", CHANGED, "instances", root="load0", merge=True)
+        bench.run(f"{label}: limit, bare merge", CHANGED, "merge_limit", root="load0", changed=numbers)
 
 
 def touch(seeder: Seeder, numbers: Sequence[int]) -> None:
