@@ -131,11 +131,10 @@ def test_z_order_puts_near_rows_near(local_lake: Lake) -> None:
     handle = table.prepare(SCHEMA)
     for first in range(4):
         table.append(handle, rows([first + 4 * one for one in range(10)]))
-    (figures,) = optimize(local_lake, "t", z_order_by=("id", "text-1")).tables
+    (figures,) = optimize(local_lake, "t", z_order_by=("id",)).tables
     assert figures["files_after"] == 1
     scanned = pl.scan_delta(table.uri).collect()["id"].to_list()
-    assert sorted(scanned) == list(range(40))
-    assert scanned[:4] != [0, 4, 8, 12]
+    assert scanned == list(range(40))
     with pytest.raises(
         ConfigurationError, match=r"z_order_by names _month, and the columns to choose from are id, text-1"
     ):
