@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 
@@ -41,7 +42,9 @@ def run(job: dict[str, Any]) -> None:
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    sys.stdout.write("\n" + json.dumps({"wall": wall, "cpu": cpu, "rss_mb": after.ru_maxrss / 1024}) + "\n")
+    # getrusage would say the parent's, where that was larger before it forked.
+    peak_kb = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+    sys.stdout.write("\n" + json.dumps({"wall": wall, "cpu": cpu, "rss_mb": peak_kb / 1024}) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,19 @@ import resource
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 Job = dict[str, Any]
+
+
+def peak_mb() -> float:
+    """Most memory that this process has had. getrusage would say the parent's, where that was larger before it forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 class Meter:
@@ -31,7 +38,7 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self.wall = time.perf_counter() - self._start
         self.cpu = self._cpu_seconds() - self._cpu
-        self.rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.rss_mb = peak_mb()
 
     @staticmethod
     def _cpu_seconds() -> float:
