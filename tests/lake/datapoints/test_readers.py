@@ -14,6 +14,7 @@ from cognite.client import ClientConfig, CogniteClient
 from cognite.client.credentials import Token
 
 from airflow_provider_replicator.lake.datapoints import replace as replace_module
+from airflow_provider_replicator.lake.datapoints.files import files_of
 from tests.lake.datapoints.process import command, run
 from tests.lake.datapoints.tables import DAY, Exports, expected, ms
 
@@ -120,11 +121,11 @@ def test_a_commit_that_comes_second_looks_at_the_table_again_and_not_at_the_sour
     exports.fill(series)
     exports.export("2024-01-01", "2024-01-02")
     exports.export("2024-01-02", "2024-01-03")
-    plain, looks = replace_module.files_of, []
+    looks: list[int] = []
 
     def disturbed(handle: DeltaTable, layout: Layout) -> Iterator[TableFile]:
         looks.append(handle.version())
-        yield from plain(handle, layout)
+        yield from files_of(handle, layout)
         if len(looks) == 1:
             exports.handle().optimize.compact()
         if len(looks) == 2:  # the other run looks as well: the third
