@@ -20,11 +20,15 @@ from airflow_provider_replicator.lake.instances.schema import DELETED, KEY, RESC
 from airflow_provider_replicator.lake.instances.shapes import ROWS, answer_types
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
     from airflow_provider_replicator.lake.instances.schema import InstanceSource
+
+
+#: Instances that become columns together: so many that their objects stay in the processor's cache.
+_TOGETHER = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +118,21 @@ class Decoder:
 
     def _whole(self, items: list[Any]) -> Rows:
         """Column by column; _MisfitError if anything does not fit."""
-        names = [column.name.removeprefix("_") for column in self._system]
-        columns = _columns(self._system, names, items)
-        if self._columns:
-            held = [self._held(item) for item in items]
-            columns |= _columns(self._columns, self._blank.__struct_fields__, held)
+        import pyarrow as pa
+
+        parts = [self._some(items[start : start + _TOGETHER]) for start in range(0, len(items), _TOGETHER)]
+        if len(parts) == 1:
+            return self._rows(parts[0], len(items), ())
+        parts = parts or [self._some([])]
+        columns = {name: pa.concat_arrays([part[name] for part in parts]) for name in parts[0]}
         return self._rows(columns, len(items), ())
+
+    def _some(self, items: list[Any]) -> dict[str, pa.Array]:
+        from msgspec.structs import astuple
+
+        system = attrgetter(*(column.name.removeprefix("_") for column in self._system))
+        columns = _columns(self._system, map(system, items))
+        return columns | _columns(self._columns, map(astuple, map(self._held, items)))
 
     def _held(self, item: Any) -> Any:
         """The properties of an instance; blank ones for those without: tombstones."""
@@ -150,15 +163,12 @@ class _MisfitError(Exception):
     pass
 
 
-def _columns(declared: Sequence[Column], fields: Sequence[str], objects: list[Any]) -> dict[str, pa.Array]:
-    # Lists of values, not tuples of them: ten thousand tuples a page would be work for the garbage collector.
-    return {
-        column.name: _array(column, list(map(attrgetter(name), objects)))
-        for column, name in zip(declared, fields, strict=True)
-    }
+def _columns(declared: Sequence[Column], rows: Iterable[tuple[Any, ...]]) -> dict[str, pa.Array]:
+    values = list(zip(*rows, strict=True)) or [()] * len(declared)
+    return {column.name: _array(column, held) for column, held in zip(declared, values, strict=True)}
 
 
-def _array(column: Column, values: list[Any]) -> pa.Array:
+def _array(column: Column, values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
     if column.kind == "json":
@@ -178,7 +188,7 @@ def _array(column: Column, values: list[Any]) -> pa.Array:
     return array
 
 
-def _json_array(column: Column, values: list[Any]) -> pa.Array:
+def _json_array(column: Column, values: Sequence[Any]) -> pa.Array:
     """JSON as it came: nothing is parsed, so nothing is rounded."""
     import pyarrow as pa
 
@@ -207,7 +217,7 @@ def _text(json: bytes) -> str | None:
     return None if json == b"null" else json.decode()
 
 
-def _references(values: list[Any]) -> pa.Array:
+def _references(values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
     if not any(values):
@@ -223,7 +233,7 @@ def _references(values: list[Any]) -> pa.Array:
         return pa.StructArray.from_arrays(parts, ["space", "externalId"], mask=parts[0].is_null())
 
 
-def _list_of_references(values: list[Any]) -> pa.Array:
+def _list_of_references(values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
     flat = _references([one for each in values if each is not None for one in each])

@@ -44,14 +44,17 @@ class Loading:
         self._options = options
 
     async def run(self, *, generation: int, now_ms: int) -> None:
-        """Load, or go on with it. Afterwards the target's phase is ``live``. A crash at any point: the next run goes on after the
-        last commit.
+        """Load, or go on with it, or do nothing if it is done. ``now_ms``: the server's clock.
+
+        Afterwards the target's phase is ``live``. A crash at any point: the next run goes on after the last commit.
         """
         state = self._target.state
         if state is None or self._is_stale(state, now_ms):
             state = await self._begun(generation, now_ms)
         else:
             self._counts.goes_on(state.misfits)
+            if state.phase == "live":
+                return
         try:
             await self._load(state)
         except CursorExpiredError:  # while the load was interrupted

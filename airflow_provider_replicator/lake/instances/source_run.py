@@ -16,7 +16,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.exceptions import LakeError
+from airflow_provider_replicator.exceptions import LakeConflictError, LakeError
 from airflow_provider_replicator.lake.errors import lake_errors
 from airflow_provider_replicator.lake.instances.asking import Asking, CursorExpiredError, server_time_ms
 from airflow_provider_replicator.lake.instances.decode import Decoder
@@ -56,7 +56,7 @@ class SourceRun:
         self._take_over()
         if self._tables.current.state is None or self._tables.current.state.phase == "load":
             self._counts.did.append("load")
-            await self._loading(self._tables.current).run(generation=1, now_ms=self._client.now_ms())
+            await self._loading(self._tables.current).run(generation=1, now_ms=server_time_ms(self._client))
         elif why:
             await self._resync(why)
         try:
@@ -124,10 +124,21 @@ class SourceRun:
         _LOG.warning("%s: everything is read anew: %s", self._source.path, why)
         self._counts.did.append(f"resync: {why}"[:60])
         generation = current.generation + 1
-        anew = await asyncio.to_thread(self._beside, generation)
-        if anew.state is None or anew.state.phase == "load" or anew.asked != anew.question:
-            await self._loading(anew).run(generation=generation, now_ms=self._client.now_ms())
-        await asyncio.to_thread(self._switch, anew)
+        try:
+            anew = await asyncio.to_thread(self._beside, generation)
+            await self._loading(anew).run(generation=generation, now_ms=server_time_ms(self._client))
+            await asyncio.to_thread(self._switch, anew)
+        except LakeError as error:
+            if await asyncio.to_thread(self._is_overtaken, generation):
+                raise LakeConflictError(f"{self._source.path}: another run has just read everything anew") from error
+            raise
+
+    def _is_overtaken(self, generation: int) -> bool:
+        """Whether another run has come to the end of the same resync, and has removed the table that this one was reading."""
+        self._tables.current.handle.update_incremental()
+        self._tables.current.reread()
+        state = self._tables.current.state
+        return state is not None and state.generation >= generation
 
     def _beside(self, generation: int) -> CurrentTable:
         """The table that the resync fills, new or as a killed run left it."""
@@ -140,7 +151,7 @@ class SourceRun:
             raise LakeError(f"{anew.table.path}: has no state")
         before = tables.changes_state
         rows = 0 if before is None else before.rows
-        if before is None or before.generation != state.generation:
+        if before is None or (before.generation, before.cursor) != (state.generation, state.live):
             tables.append_changes([], ChangesState(generation=state.generation, cursor=state.live, rows=rows))
         state = state.with_(merged=tables.batch, merged_rows=rows, doubles=True)
         tables.current.replace(_content(anew), state)
