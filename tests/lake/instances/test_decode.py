@@ -76,7 +76,7 @@ def read(types: dict[str, dict[str, Any]], *items: dict[str, Any], **more: Any) 
 
 @pytest.mark.parametrize("typed", [True, False], ids=["whole columns", "value by value"])
 def test_every_type_alone_and_in_lists(typed: bool) -> None:
-    types = {name: {"type": name} for name in ONE}
+    types: dict[str, dict[str, Any]] = {name: {"type": name} for name in ONE}
     types |= {f"{name}s": {"type": name, "list": True} for name in ONE}
     values = ONE | {f"{name}s": [value, value] for name, value in ONE.items()}
     if not typed:
