@@ -6,7 +6,6 @@ A page that takes CDF too long is asked for again with half the size; it grows a
 
 from __future__ import annotations
 
-import asyncio
 import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -120,7 +119,7 @@ class Asking:
             except CdfUnavailableError as error:
                 if error.status not in _TOO_MUCH or not size.too_much():
                     raise
-        return await asyncio.to_thread(self._decoder.page, body)
+        return await self._decoder.in_thread(self._decoder.page, body)
 
     def _body(self, limit: int, cursor: str | None, wanted: dict[str, Any], **more: Any) -> dict[str, Any]:
         source = self._source

@@ -8,9 +8,11 @@ is read again, value by value, by :mod:`.misfits`.
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_replicator.exceptions import LakeError
 from airflow_provider_replicator.lake.arrow import arrow_type, column_array
@@ -20,13 +22,15 @@ from airflow_provider_replicator.lake.instances.schema import DELETED, KEY, RESC
 from airflow_provider_replicator.lake.instances.shapes import ROWS, answer_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pyarrow as pa
 
     from airflow_provider_replicator.lake.instances.schema import InstanceSource
 
 
+_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
 #: Instances that become columns together: so many that their objects stay in the processor's cache.
 _TOGETHER = 1500
 
@@ -75,7 +79,11 @@ class Page:
 
 
 class Decoder:
-    """For the answers of query and sync about one source. ``columns`` are the view's properties, named as in the table."""
+    """For the answers of query and sync about one source. ``columns`` are the view's properties, named as in the table.
+
+    All of its work belongs into one thread of its own (:meth:`in_thread`): a page is millions of bytes of small objects, which are
+    in the cache of the processor that parsed it, and two threads would only wait for each other. To be closed.
+    """
 
     def __init__(self, source: InstanceSource, columns: Sequence[Column], *, rescue: bool = False) -> None:
         import msgspec
@@ -87,7 +95,16 @@ class Decoder:
         self._typed = msgspec.json.Decoder(answer)
         self._blank = properties()
         self._under = (source.view.space, source.view.key) if source.view else None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._system = (*system_columns(source.instances), Column(name=DELETED, kind="timestamp"))
+
+    async def in_thread(self, work: Callable[[_Given], _Result], given: _Given) -> _Result:
+        """The result of :meth:`page` or :meth:`rows`, without holding up the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, given)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False)
 
     def page(self, body: bytes) -> Page:
         """Parse. Raises LakeError if it is no answer of CDF at all."""

@@ -74,7 +74,7 @@ class Following:
         short = 0
         while True:
             page, full = await self._asking.changes_page(cursor)
-            rows = await asyncio.to_thread(self._decoder.rows, page)
+            rows = await self._decoder.in_thread(self._decoder.rows, page)
             if self._tables.source.wider is not None and len(rows):
                 rows = rows.only(await self._asking.members(rows.keys()))
             self._counts.page(rows)

@@ -91,7 +91,7 @@ class Loading:
                 await writing
 
     async def _rows(self, page: Page) -> list[pa.RecordBatch]:
-        rows = await asyncio.to_thread(self._decoder.rows, page)
+        rows = await self._decoder.in_thread(self._decoder.rows, page)
         self._counts.page(rows)
         return [record_batch(self._target.schema, rows.columns)] if len(rows) else []
 

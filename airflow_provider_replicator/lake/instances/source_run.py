@@ -52,6 +52,12 @@ class SourceRun:
     async def run(self) -> None:
         """Afterwards the tables are as the source was at the start of the run, or later. Killed and run again, it goes on."""
         await asyncio.to_thread(self._open)
+        try:
+            await self._opened()
+        finally:
+            self._decoder.close()
+
+    async def _opened(self) -> None:
         why = self._why_resync()
         self._take_over()
         if self._tables.current.state is None or self._tables.current.state.phase == "load":
