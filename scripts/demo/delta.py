@@ -138,14 +138,14 @@ class DeltaDemo:
                     self.outcome.failures.append(f"{path}: the table holds {found}, the source {expected}")
 
     def read_snapshots(self, properties: Mapping[str, Mapping[str, Property]]) -> None:
-        with self.step("snapshots read by DuckDB, Polars and Tableau's engine"):
+        with self.step("snapshots read by DuckDB, Polars and Tableau's engine"), delta_readers.tableau() as engine:
             manifest = delta_readers.manifest(self.s3, SNAPSHOT)
             views = {table_of(view): own for view, own in properties.items()}
             for name, table in manifest["tables"].items():
                 known = self.outcome.tables[table["source"]]
                 expected = known["expected"]
                 found = delta_readers.read_published(
-                    self.s3, table, expected, known["hash"], views.get(table["source"])
+                    self.s3, engine, table, expected, known["hash"], views.get(table["source"])
                 )
                 self.outcome.snapshots[name] = {"source": table["source"], **found}
                 wrong = [key for key, good in found.items() if good is False]

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from scripts.demo import delta_content, model
 from scripts.demo.delta_content import content_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from cognite.client import CogniteClient
@@ -173,13 +174,15 @@ def _get(s3: RunningS3, key: str) -> bytes:
 
 def read_published(
     s3: RunningS3,
+    engine: Any,
     table: Mapping[str, Any],
     expected: int,
     digest: str | None,
     properties: Mapping[str, Property] | None,
 ) -> dict[str, Any]:
     """One published table, by every reader: whether it has so many rows and, where the content is known (``properties`` of a
-    view, and the hash of what it must hold), whether it has that. ``hyper_ok`` is None where Tableau's engine is not installed.
+    view, and the hash of what it must hold), whether it has that. ``engine`` is that of :func:`tableau`; ``hyper_ok`` is None where
+    it is not installed.
     """
     with tempfile.TemporaryDirectory() as folder:
         files = {}
@@ -191,7 +194,7 @@ def read_published(
         found: dict[str, Any] = {"rows": len(by_duckdb)}
         for name, rows in (("duckdb_ok", by_duckdb), ("polars_ok", by_polars)):
             found[name] = len(rows) == expected and _is(rows, digest, properties)
-        hyper = _hyper_rows(files) if "hyper" in files else None
+        hyper = None if engine is None else _hyper_rows(engine, files)
         found["hyper_ok"] = None if hyper is None else [len(rows) for rows in hyper] == [expected] * len(hyper)
         if hyper and properties is not None:
             found["hyper_ok"] = found["hyper_ok"] and all(_is(rows, digest, properties) for rows in hyper)
@@ -216,23 +219,29 @@ def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _hyper_rows(files: Mapping[str, Path]) -> list[list[dict[str, Any]]]:
-    """What Tableau's engine reads: the Parquet file itself, and the extract."""
-    from tableauhyperapi import Connection, HyperProcess, Telemetry, escape_string_literal
+@contextmanager
+def tableau() -> Iterator[Any]:
+    """Tableau's engine, running; None where it is not installed."""
+    if "hyper" not in formats():
+        yield None
+        return
+    from tableauhyperapi import HyperProcess, Telemetry
 
-    found = []
     with HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters={"log_config": ""}) as process:
-        with Connection(process.endpoint) as connection:
-            query = f"SELECT * FROM external({escape_string_literal(str(files['parquet']))})"  # noqa: S608
-            found.append(_all_rows(connection, query))
-        with Connection(process.endpoint, str(files["hyper"])) as connection:
-            (name,) = (
-                table
-                for schema in connection.catalog.get_schema_names()
-                for table in connection.catalog.get_table_names(schema)
-            )
-            found.append(_all_rows(connection, f"SELECT * FROM {name}"))  # noqa: S608
-    return found
+        yield process
+
+
+def _hyper_rows(engine: Any, files: Mapping[str, Path]) -> list[list[dict[str, Any]]]:
+    """What Tableau's engine reads: the Parquet file itself, and the extract."""
+    from tableauhyperapi import Connection, escape_string_literal
+
+    with Connection(engine.endpoint) as connection:
+        query = f"SELECT * FROM external({escape_string_literal(str(files['parquet']))})"  # noqa: S608
+        external = _all_rows(connection, query)
+    with Connection(engine.endpoint, str(files["hyper"])) as connection:
+        schemas = connection.catalog.get_schema_names()
+        (name,) = (table for schema in schemas for table in connection.catalog.get_table_names(schema))
+        return [external, _all_rows(connection, f"SELECT * FROM {name}")]  # noqa: S608
 
 
 def _all_rows(connection: Any, query: str) -> list[dict[str, Any]]:

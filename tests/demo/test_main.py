@@ -43,6 +43,7 @@ def test_a_failed_command_ends_the_demo_with_its_reason(
         "failures": ["airflow db migrate ended with 1, see db.log"],
         "runs": [],
         "verify": {},
+        "delta": {"tables": {}, "snapshots": {}, "runs": []},
     }
     assert "FAILED  airflow db migrate ended with 1, see db.log" in capsys.readouterr().out
 
