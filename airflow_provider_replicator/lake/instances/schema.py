@@ -104,7 +104,7 @@ class InstanceSource:
             view=self.view.source if self.view else None,
             filter=self.filter,
             wider=self.wider,
-            properties=[[column.source_name, column.kind, column.is_list] for column in self.properties],
+            properties=sorted([column.source_name, column.kind, column.is_list] for column in self.properties),
         )
 
 

@@ -236,3 +236,9 @@ def test_an_empty_page_has_all_columns() -> None:
     rows = read({"it": {"type": "int64"}, "ref": {"type": "direct", "list": True}})
     assert len(rows) == 0
     assert rows.columns["ref"].type == arrow_type("reference", is_list=True)
+
+
+def test_the_order_of_properties_is_no_other_question() -> None:
+    one, other = {"a": {"type": "int64"}, "b": {"type": "text"}}, {"b": {"type": "text"}, "a": {"type": "int64"}}
+    assert source(one).question == source(other).question
+    assert source(one).question != source(one | {"c": {"type": "text"}}).question
