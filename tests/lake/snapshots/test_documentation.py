@@ -14,7 +14,12 @@ from tests.lake.snapshots.making import manifest, numbers, run, write
 if TYPE_CHECKING:
     from airflow_provider_replicator.lake.location import Lake
 
-TEXT = (Path(__file__).parents[3] / "docs" / "delta-lake.md").read_text().partition("\n## Snapshots\n")[2].partition("\n## ")[0]
+TEXT = (
+    (Path(__file__).parents[3] / "docs" / "delta-lake.md")
+    .read_text()
+    .partition("\n## Snapshots\n")[2]
+    .partition("\n## ")[0]
+)
 
 
 def test_following_the_manifest(local_lake: Lake) -> None:
