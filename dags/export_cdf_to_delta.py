@@ -5,8 +5,8 @@
 Data models, events, datapoints and raw rows go into Delta tables on S3; then a snapshot of flat Parquet files, all of one moment, is
 published for Tableau and other BI tools, and the tables are looked after.
 
-**Before the first run**: a connection `cdf_source` of type `cdf`, and `delta_lake` of type `delta_lake_s3` (or choose others when
-triggering).
+**Before the first run**: a connection `cdf_source` of type `cdf`, and `delta_lake_default` of type `delta_lake_s3` (or choose others
+when triggering).
 
 **What a run does**
 
@@ -70,7 +70,7 @@ def skip_unless_chosen(context: Context) -> None:
 # [START export_cdf_to_delta_params]
 params = {
     "cdf_conn_id": Param("cdf_source", type="string", description="Connection of the project to read."),
-    "delta_conn_id": Param("delta_lake", type="string", description="Connection of the lake to write."),
+    "delta_conn_id": Param("delta_lake_default", type="string", description="Connection of the lake to write."),
     "mode": Param(
         None,
         type=["null", "string"],

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
-from scripts.demo import data_set, loading, wheel
+from scripts.demo import data_set, loading, model_instances, wheel
 from scripts.demo.clients import client
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -30,14 +30,16 @@ def noon_of_the_last_window(now: datetime) -> datetime:
 
 
 def fill(sandbox: RunningSandbox) -> loading.Loaded:
-    """Load the data set into the source, as if that had happened yesterday.
+    """Load the data set into the source, and once more as a data model, as if that had happened yesterday.
 
     A DAG that is switched on starts with a run for the last window. So that this first run finds what it expects in a target that is
     empty, everything in the source was changed within that window.
     """
     data = data_set.read(wheel.fetch(wheel.cache_directory(REPOSITORY)))
     sandbox.control.freeze(int(noon_of_the_last_window(datetime.now(UTC)).timestamp() * 1000))
-    loaded = loading.load(client(sandbox.base_url, "source", sandbox.token), data)
+    source = client(sandbox.base_url, "source", sandbox.token)
+    loaded = loading.load(source, data)
+    model_instances.load(source, data)
     sandbox.control.resume()
     return loaded
 

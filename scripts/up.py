@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
+from airflow_provider_replicator.sandbox.s3.running import RunningS3
 from scripts.demo import wheel
 from scripts.demo.airflow import Airflow, AirflowError
 from scripts.processes import Components, UpError, end_left_overs, remember
 from scripts.sandbox import fill
-from scripts.setup_airflow import POOLS, prepare, write_password
+from scripts.setup_airflow import POOLS, lake_connection, prepare, write_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 HOME = REPOSITORY / "build" / "airflow"
 LOGS = REPOSITORY / "build" / "up"
 LEDGER = LOGS / "processes.json"
-DAGS = ("replicate_cdf_project", "backfill_cdf_datapoints")
+DAGS = ("replicate_cdf_project", "backfill_cdf_datapoints", "export_cdf_to_delta")
 HEALTHY_WITHIN = 180.0
 
 
@@ -124,10 +125,14 @@ Airflow is ready:  {url}      user admin, password {password}
      copied in the order of their references, then verified. A task's XCom tab has its report (created, updated, unchanged …).
      Triggering switches the DAG on, so you also see its first scheduled run: what the source changed yesterday.
   2. Trigger it again: everything is unchanged, nothing is written.
-  3. Admin > Connections > cdf_source, cdf_target: the form of the connection type; the button "Test" says who you are.
-  4. Dags > backfill_cdf_datapoints > Trigger > Backfill: 2023-08-01 to 2023-08-07 copies seven days of datapoints again.
+  3. Dags > export_cdf_to_delta > Trigger: mode "full", space "compressor_model", data model "CompressorModel", then Trigger. The
+     tables are then below s3://lake/cdf, the snapshot below s3://lake/cdf/publish/cdf.
+  4. Admin > Connections > cdf_source, cdf_target, delta_lake_default: the forms of the connection types; the button
+     "Test" says who you are.
+  5. Dags > backfill_cdf_datapoints > Trigger > Backfill: 2023-08-01 to 2023-08-07 copies seven days of datapoints again.
 
-The sandbox answers at {sandbox} (projects source and target, token {token}).
+The sandbox answers at {sandbox} (projects source and target, token {token}), S3 at {s3} (bucket lake, access key sandbox,
+secret key {secret}).
 Ctrl-C stops everything. Logs: {logs}
 """
 
@@ -138,15 +143,18 @@ def run(port: int) -> None:
     check_port(port)
     remember(LEDGER, [])
     try:
-        with RunningSandbox(projects=("source", "target"), token=secrets.token_hex(24)) as sandbox:
+        with (
+            RunningSandbox(projects=("source", "target"), token=secrets.token_hex(24)) as sandbox,
+            RunningS3(secret_key=secrets.token_hex(24)) as s3,
+        ):
             say("loading the data set into the sandbox …")
             fill(sandbox)
-            run_airflow(sandbox, port)
+            run_airflow(sandbox, s3, port)
     finally:
         LEDGER.unlink(missing_ok=True)
 
 
-def run_airflow(sandbox: RunningSandbox, port: int) -> None:
+def run_airflow(sandbox: RunningSandbox, s3: RunningS3, port: int) -> None:
     """A new Airflow with connections to the sandbox, for as long as it runs."""
     shutil.rmtree(HOME, ignore_errors=True)
     airflow = Airflow(home=HOME, dags=REPOSITORY / "dags", logs=LOGS, extra=settings(port))
@@ -156,6 +164,7 @@ def run_airflow(sandbox: RunningSandbox, port: int) -> None:
         base_url=sandbox.base_url,
         token=sandbox.token,
         pools=REPOSITORY / POOLS,
+        lake=lake_connection(s3.url, s3.secret_key),
     )
     password = secrets.token_hex(8)
     write_password(HOME / "passwords.json", password)
@@ -167,7 +176,17 @@ def run_airflow(sandbox: RunningSandbox, port: int) -> None:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: healthy(url), parts, "the start of Airflow")
         wait_until(lambda: dags_loaded(url, password), parts, "reading the DAG files")
-        say(GUIDE.format(url=url, password=password, sandbox=sandbox.base_url, token=sandbox.token, logs=LOGS))
+        say(
+            GUIDE.format(
+                url=url,
+                password=password,
+                sandbox=sandbox.base_url,
+                token=sandbox.token,
+                s3=s3.url,
+                secret=s3.secret_key,
+                logs=LOGS,
+            )
+        )
         while True:
             parts.watch()
             time.sleep(1)

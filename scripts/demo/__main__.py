@@ -21,7 +21,7 @@ from scripts.demo.airflow import Airflow, AirflowError
 from scripts.demo.clients import client
 from scripts.demo.expect import Run
 from scripts.demo.reports import ReportReader
-from scripts.setup_airflow import CONNECTIONS, connection
+from scripts.setup_airflow import CONNECTIONS, connection, lake_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,21 +100,19 @@ def prepare(stack: ExitStack) -> tuple[Demo, DataSet]:
     with step("sandbox with the projects source and target"):
         sandbox = stack.enter_context(RunningSandbox(projects=("source", "target"), token=secrets.token_hex(24)))
     with step("S3 (SeaweedFS) with an empty bucket"):
-        s3 = stack.enter_context(RunningS3(access_key="demo", secret_key=secrets.token_hex(24)))
-    lake = {f"AIRFLOW_CONN_{delta.CONNECTION.upper()}": delta.connection(s3)}
-    airflow = Airflow(logs / "airflow", REPOSITORY / "dags", logs, extra=connections(sandbox) | lake)
+        s3 = stack.enter_context(RunningS3(secret_key=secrets.token_hex(24)))
+    airflow = Airflow(logs / "airflow", REPOSITORY / "dags", logs, extra=connections(sandbox, s3))
     with step("airflow db migrate"):
         airflow.run("db", "migrate", log="db-migrate")
     reader = stack.enter_context(ReportReader(airflow.environment()))
     return Demo(sandbox, s3, airflow, reader), data
 
 
-def connections(sandbox: RunningSandbox) -> dict[str, str]:
-    """The two connections, as environment variables that Airflow reads."""
-    return {
-        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection(sandbox.base_url, project, sandbox.token))
-        for name, project in CONNECTIONS.items()
-    }
+def connections(sandbox: RunningSandbox, s3: RunningS3) -> dict[str, str]:
+    """The connections, as environment variables that Airflow reads."""
+    found = {name: connection(sandbox.base_url, project, sandbox.token) for name, project in CONNECTIONS.items()}
+    found["delta_lake_default"] = lake_connection(s3.url, s3.secret_key)
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields) for name, fields in found.items()}
 
 
 def load(demo: Demo, data: DataSet) -> Loaded:

@@ -8,7 +8,6 @@ the source as the official SDK shows it.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from scripts.demo import delta_content, delta_readers, model, model_instances
 from scripts.demo.delta_content import content_hash, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from cognite.client import CogniteClient
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 DAG = "export_cdf_to_delta"
 SNAPSHOT = "compressor"
-CONNECTION = "delta_lake"
-BATCH = 1_000
 
 #: What the change does, by external id.
 EDITED, DELETED, REMADE = "WMT:23-KA-9101", "FAO-074014-", "FAO-071979"
@@ -65,7 +62,7 @@ class DeltaDemo:
 
     def run(self, data: DataSet) -> Outcome:
         with self.step("data model loaded with the official client"):
-            load(self.client, data)
+            model_instances.load(self.client, data)
         self.export("delta, initial", {"mode": "full"})
         self.compare(model.CONTAINERS)
         with self.step(
@@ -156,33 +153,6 @@ class DeltaDemo:
 def table_of(view: str) -> str:
     kind = "edges" if view in model.EDGES else "nodes"
     return f"instances/{model.MODEL_SPACE}/{view}/{model.VERSION}/{kind}"
-
-
-def connection(s3: RunningS3) -> str:
-    """The connection to the lake, as Airflow reads it from the environment."""
-    extra = {"bucket": s3.bucket, "prefix": "compressor", "endpoint_url": s3.url, "region": s3.region}
-    return json.dumps({"conn_type": "delta_lake_s3", "login": s3.access_key, "password": s3.secret_key, "extra": extra})
-
-
-def load(client: CogniteClient, data: DataSet) -> None:
-    """The model, then its instances in the order of their references, a thousand a request."""
-    model.apply(client)
-    batch: list[dict[str, Any]] = []
-    for instance in model_instances.instances(data):
-        batch.append(instance)
-        if len(batch) == BATCH:
-            _apply(client, batch)
-            batch = []
-    _apply(client, batch)
-
-
-def _apply(client: CogniteClient, batch: Iterable[dict[str, Any]]) -> None:
-    from cognite.client.data_classes.data_modeling import EdgeApply
-
-    batch = list(batch)
-    nodes = [NodeApply.load(one) for one in batch if one["instanceType"] == "node"]
-    edges = [EdgeApply.load(one) for one in batch if one["instanceType"] == "edge"]
-    client.data_modeling.instances.apply(nodes=nodes or None, edges=edges or None)
 
 
 def change(client: CogniteClient) -> None:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from scripts.demo.delta_content import Rows
     from scripts.demo.model import Property
 
-PREFIX = "compressor"
+#: The prefix of the connection that the demo and make up set.
+PREFIX = "cdf"
 #: Where DuckDB keeps the extensions that came with its wheels: not in the home of whoever runs this.
 EXTENSIONS = Path(__file__).resolve().parent.parent.parent / "build" / "duckdb"
 

@@ -59,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         extra = {"bucket": s3.bucket, "prefix": "exported", "endpoint_url": s3.url}
         lake = {"conn_type": "delta_lake_s3", "login": s3.access_key, "password": SECRET, "extra": extra}
         cdf = {"conn_type": "cdf", "host": sandbox.base_url, "extra": {"project": "source", "token": TOKEN}}
-        environment = {"AIRFLOW_CONN_CDF_SOURCE": json.dumps(cdf), "AIRFLOW_CONN_DELTA_LAKE": json.dumps(lake)}
+        environment = {"AIRFLOW_CONN_CDF_SOURCE": json.dumps(cdf), "AIRFLOW_CONN_DELTA_LAKE_DEFAULT": json.dumps(lake)}
         home = tmp_path_factory.mktemp("airflow")
         dags = stack.enter_context(RunningDags(home=home, dags=ROOT / "dags", environment=environment))
         source = Project(sandbox, "source")
