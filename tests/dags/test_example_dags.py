@@ -251,7 +251,7 @@ def test_a_backfilled_day_is_spread_over_shards(world: World, first: DagRunResul
     reports = [result.report(f"datapoints[{index}]") for index in range(3)]
     assert sum(report["written"] for report in reports) == 6 * 24 + 1
     assert sum(1 for report in reports if report["written"]) > 1
-    assert {event["uri"] for event in result.events} == {"cdf://shards/datapoints"}
+    assert [event for event in result.events if "datapoints" in event["uri"]] == []  # mapped tasks name no assets
     begin, end = FIRST_DAY_MS + DAY_MS, FIRST_DAY_MS + 2 * DAY_MS
     for series in ("series-0", "series-5", "text"):
         assert world.project("shards").points(series) == world.source.points(series, begin, end)

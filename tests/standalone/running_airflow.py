@@ -173,7 +173,17 @@ class RunningAirflow:
     def unpause(self, dag_id: str) -> None:
         """As soon as the DAG processor has found it."""
         wait_until(f"{dag_id} is found", lambda: dag_id in {dag["dag_id"] for dag in self.get("/dags")["dags"]})
-        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        with self.quiet():
+            wait_until(f"{dag_id} is switched on", lambda: self._switched_on(dag_id), seconds=30)
+
+    def _switched_on(self, dag_id: str) -> bool:
+        try:
+            self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        except AssertionError as error:
+            if "Database error" not in str(error):  # SQLite, locked by whoever holds its breath
+                raise
+            return False
+        return True
 
     def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, **more: Any) -> str:
         """Trigger a run, without a logical date unless one is given; returns its id."""

@@ -122,8 +122,11 @@ def test_every_kind_of_run_has_the_window_that_the_manual_says(world: World) -> 
     noon = FIRST_DAY_MS + DAY_MS + 12 * HOUR_MS
     interval: dict[str, Any] = {"data_interval_start": iso(0), "data_interval_end": iso(noon)}
     given = {"window_start": iso(5 * DAY_MS), "window_end": iso(6 * DAY_MS)}
+    # Alone, so that the asset is known when several end at once: Airflow 3.3 fails one of two tasks that make it known together.
+    first = airflow.trigger("window_probe")
+    assert airflow.ended("window_probe", first) == "success"
     expected = {
-        airflow.trigger("window_probe"): None,
+        first: None,
         # Airflow drops an interval that comes without a logical date.
         airflow.trigger("window_probe", **interval): None,
         airflow.trigger("window_probe", conf=given): window(5 * DAY_MS, 6 * DAY_MS, "params"),

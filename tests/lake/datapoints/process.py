@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from airflow_provider_replicator.lake.datapoints.feed import follow_subscription
 from airflow_provider_replicator.lake.datapoints.options import FeedOptions, PointsOptions
 from airflow_provider_replicator.lake.datapoints.window import export_datapoints
 from airflow_provider_replicator.lake.location import Keys, Lake, S3Access
+from benchmarks.jobs import peak_mb
 
 if TYPE_CHECKING:
     from tests.lake.datapoints.tables import Exports
@@ -66,10 +66,11 @@ def _deadly(owner: Any, when: str, effect: str, nth: int) -> None:
     def counted(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == nth and when == "before":
+        number = calls  # others may be called meanwhile
+        if number == nth and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         result = plain(*args, **kwargs)
-        if calls == nth:
+        if number == nth:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
@@ -100,8 +101,7 @@ async def main(about: dict[str, Any]) -> None:
             report = await follow_subscription(source=source, lake=lake, options=FeedOptions(**options))
         else:
             report = await export_datapoints(source=source, lake=lake, options=PointsOptions(**options))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sys.stdout.write(json.dumps(report.as_dict() | {"peak_mb": peak}))
+    sys.stdout.write(json.dumps(report.as_dict() | {"peak_mb": int(peak_mb())}))
 
 
 if __name__ == "__main__":

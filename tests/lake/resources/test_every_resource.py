@@ -107,7 +107,7 @@ def filled(exports: Exports) -> Exports:
 
 @pytest.mark.parametrize("mode", ["full", "window", "both"])
 def test_the_table_is_what_the_source_lists(filled: Exports, mode: str) -> None:
-    end = filled.clock.now_ms() + 1
+    end = filled.clock.now_ms() + 1000
     for resource in _FIELDS:
         key = classic_table(resource).layout.key
         report = filled.export(resource, (0, end)) if mode != "full" else filled.export(resource)
@@ -122,7 +122,7 @@ def test_the_table_is_what_the_source_lists(filled: Exports, mode: str) -> None:
 def test_the_same_on_s3(exports_to: Callable[[Lake], Exports], s3_lake: Lake) -> None:
     exports = exports_to(s3_lake)
     fill(exports)
-    end = exports.clock.now_ms() + 1
+    end = exports.clock.now_ms() + 1000
     for resource in ("assets", "files"):
         exports.export(resource, (0, end))
         exports.export(resource, (0, end))

@@ -269,7 +269,7 @@ def test_what_does_not_fit_is_a_dead_letter_and_stays_as_it_was(exports: Exports
     exports.project.create("/events", event(4, startTime=LATEST), event(5))
     file = tmp_path / "dead.jsonl"
     for run in ("full", "window"):
-        window = None if run == "full" else (0, exports.clock.now_ms() + 1)
+        window = None if run == "full" else (0, exports.clock.now_ms() + 1000)
         with pytest.raises(PartialReplicationError) as caught:
             exports.export("events", window, dead_letter_path=str(file), max_failed=1)
         assert caught.value.report["failed"] == 2
@@ -284,7 +284,7 @@ def test_what_does_not_fit_is_a_dead_letter_and_stays_as_it_was(exports: Exports
 
 def test_what_does_not_fit_is_rescued(exports: Exports) -> None:
     exports.project.create("/events", event(1, endTime=LATEST), event(2))
-    for window in (None, (0, exports.clock.now_ms() + 1)):
+    for window in (None, (0, exports.clock.now_ms() + 1000)):
         assert exports.export("events", window, on_misfit="rescue").failed == 0
         rows = exports.by("externalId", "events")
         assert json.loads(rows["e1"]["_rescued"]) == {"endTime": LATEST}
@@ -292,7 +292,7 @@ def test_what_does_not_fit_is_rescued(exports: Exports) -> None:
         assert "_rescued" not in rows["e2"]
     # it fits again: nothing of what was rescued is left
     exports.project.update("/events", exports.project.by_key("/events")["e1"], endTime={"set": 5})
-    exports.export("events", (0, exports.clock.now_ms() + 1))
+    exports.export("events", (0, exports.clock.now_ms() + 1000))
     assert "_rescued" not in exports.by("externalId", "events")["e1"]
 
 

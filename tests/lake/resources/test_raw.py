@@ -249,7 +249,7 @@ def test_thousands_of_rows_on_s3(exports_to: Callable[[Lake], Exports], s3_lake:
     exports = exports_to(s3_lake)
     fill(exports, ODD, "t", numbered(10_000))
     fill(exports, ODD, "t", numbered(5_000, begin=10_000))
-    exports.export_raw((0, exports.clock.now_ms() + 1))
+    exports.export_raw((0, exports.clock.now_ms() + 1000))
     drop(exports, ODD, "t", "k7")
     report = exports.export_raw()
     assert (report.read, report.deleted) == (14_999, 1)

@@ -156,7 +156,7 @@ def test_many_pages_and_merges_and_objects_that_come_twice(exports: Exports, mon
     monkeypatch.setattr(listing, "PAGE", 100)
     # Partitions are read beside the chain that came before, which they leave out; here they do not.
     monkeypatch.setattr(listing.Reader, "_worth", _three)
-    end = exports.clock.now_ms() + 1
+    end = exports.clock.now_ms() + 1000
     report = exports.export("events", (0, end), rows_per_commit=700)
     assert len(exports.by("id", "events")) == 3000
     assert (report.read, report.created, report.updated) == (3000, 3000, 0)
