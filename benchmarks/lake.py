@@ -262,7 +262,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"tables below s3://…/{NODES.split('/', maxsplit=1)[0]}, on SeaweedFS")
     lines: dict[str, Line] = {}
-    for run, size in ((instances, arguments.nodes), (datapoints, arguments.points)):
+    for run, size in ((datapoints, arguments.points), (instances, arguments.nodes)):
         with RunningSandbox(projects=("source",)) as sandbox, RunningS3() as s3:
             bench = Bench(sandbox, s3, arguments.repetitions)
             run(bench, size)

@@ -122,23 +122,27 @@ async def datapoints(job: Job) -> Meter:
 
 
 async def datapoints_limit(job: Job) -> Meter:
-    """The same points in batches of 100 000, made while they are written (which costs a tenth of the time)."""
+    """As many points in batches of 100 000, whose values are ready: only the timestamps are added up while they are written."""
     lake = lake_of(job)
-    names = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), pa.array(["series-0"]))
+    size = 100_000
+    names = pa.DictionaryArray.from_arrays(pa.array([0] * size, pa.int32()), pa.array(["series-0"]))
+    ((stamps, values),) = point_blocks(size, job["first"], 1000)
+    ready = pa.array(values)
     schema = pa.schema(
         [
             ("externalId", names.type),
             ("timestamp", pa.timestamp("us", "UTC")),
             ("value", pa.float64()),
-            ("_month", pa.string()),
+            ("_month", pa.date32()),
         ]
     )
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for timestamps, values in point_blocks(job["points"], job["first"], 1000):
-            stamps = pa.array(timestamps * 1000, pa.int64()).cast(pa.timestamp("us", "UTC"))
-            months = pa.array(timestamps.astype("datetime64[ms]").astype("datetime64[M]").astype(str))
-            yield pa.record_batch([names.slice(0, len(values)), stamps, pa.array(values), months], schema=schema)
+        for block in range(job["points"] // size):
+            moved = stamps + block * size * 1000
+            moments = pa.array(moved * 1000, pa.int64()).cast(pa.timestamp("us", "UTC"))
+            months = pa.array(moved.astype("datetime64[ms]").astype("datetime64[M]").astype("datetime64[D]"))
+            yield pa.record_batch([names, moments, ready, months], schema=schema)
 
     properties = writer_properties(plain=["value"], delta=["timestamp"])
     with Meter() as meter:
