@@ -50,6 +50,13 @@ def wait_until(what: str, probe: Callable[[], T], *, seconds: float = 120.0) -> 
     return answer
 
 
+def _is_quietened(process: psutil.Process) -> bool:
+    try:
+        return bool({"scheduler", "triggerer", "dag-processor"} & set(process.cmdline()))
+    except psutil.Error:  # it has ended meanwhile
+        return False
+
+
 class RunningAirflow:
     """``airflow standalone`` for the length of a ``with`` block: LocalExecutor, SQLite, no password, nothing but loopback."""
 
@@ -125,12 +132,11 @@ class RunningAirflow:
         """Everything but the API server holds its breath: SQLite refuses who reads and then writes while others write."""
         assert self._process is not None
         family = psutil.Process(self._process.pid).children(recursive=True)
-        held = [
-            one for one in family if any(name in one.cmdline() for name in ("scheduler", "triggerer", "dag-processor"))
-        ]
+        held = [one for one in family if _is_quietened(one)]
         try:
             for one in held:
-                one.suspend()
+                with suppress(psutil.NoSuchProcess):
+                    one.suspend()
             yield
         finally:
             for one in held:
@@ -173,14 +179,14 @@ class RunningAirflow:
     def unpause(self, dag_id: str) -> None:
         """As soon as the DAG processor has found it."""
         wait_until(f"{dag_id} is found", lambda: dag_id in {dag["dag_id"] for dag in self.get("/dags")["dags"]})
-        with self.quiet():
-            wait_until(f"{dag_id} is switched on", lambda: self._switched_on(dag_id), seconds=30)
+        wait_until(f"{dag_id} is switched on", lambda: self._switched_on(dag_id))
 
     def _switched_on(self, dag_id: str) -> bool:
         try:
-            self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+            with self.quiet():
+                self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
         except AssertionError as error:
-            if "Database error" not in str(error):  # SQLite, locked by whoever holds its breath
+            if "Database error" not in str(error):  # SQLite, locked by somebody who holds its breath: let it go on
                 raise
             return False
         return True
