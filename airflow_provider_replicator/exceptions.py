@@ -16,12 +16,20 @@
     │   ├── VerificationError          source and target differ
     │   ├── LakeAccessError            the object store refused: credentials, permissions, no such bucket
     │   ├── LakeError                  a table or an object cannot be read or written, and waiting does not help
-    │   └── SchemaChangedError         a table cannot follow the source: a column changed its type, or may not be added
+    │   ├── SchemaChangedError         a table cannot follow the source: a column changed its type, or may not be added
+    │   ├── CouchRequestError          a CouchDB server refused the request: 400, 404, 409, 412, 413 …
+    │   │   ├── CouchNotFoundError     404: no such database or document
+    │   │   └── CouchConflictError     409 or 412: it exists already, or somebody else changed it first
+    │   ├── CouchAccessError           401 or 403 of a CouchDB server: never retried, servers lock accounts
+    │   └── ReplicationFailedError     a replication job cannot get on without somebody changing something
     └── TransientError                 the same call may succeed later
         ├── CdfUnavailableError        429 or 5xx after the transport gave up
         ├── CdfConnectionError         no answer: connect error, reset, timeout, truncated body
         ├── LakeUnavailableError       the object store did not answer, or not in time
-        └── LakeConflictError          somebody else wrote to the table first; nothing of this write is in it
+        ├── LakeConflictError          somebody else wrote to the table first; nothing of this write is in it
+        ├── CouchUnavailableError      429 or 5xx of a CouchDB server after the client gave up
+        ├── CouchConnectionError       no whole answer of a CouchDB server
+        └── ReplicationStalledError    a replication job did not get on within the limits that were set for it
 
 The two branches are what :mod:`airflow_provider_replicator.retry_policy` tells Airflow: permanent errors fail the task at
 once, transient ones are retried.
@@ -154,3 +162,64 @@ class CdfUnavailableError(TransientError):
 
 class CdfConnectionError(TransientError):
     """No usable answer: connect error, reset, timeout or truncated body, and the transport's own retries are used up."""
+
+
+class CouchRequestError(PermanentError):
+    """A CouchDB server refused the request. ``error`` and ``reason`` are the server's words; the request's body is not kept."""
+
+    def __init__(self, status: int, error: str, reason: str, *, path: str) -> None:
+        super().__init__(f"{path}: {status} {error}: {reason}")
+        self.status = status
+        self.error = error
+        self.reason = reason
+        self.path = path
+
+
+class CouchNotFoundError(CouchRequestError):
+    """404: no such database or document."""
+
+
+class CouchConflictError(CouchRequestError):
+    """409 or 412: it exists already, or somebody else changed it first."""
+
+
+class CouchAccessError(PermanentError):
+    """401 or 403 of a CouchDB server. Never retried: five wrong passwords lock an account."""
+
+    def __init__(self, status: int, error: str, reason: str, *, path: str) -> None:
+        super().__init__(f"{path}: {status} {error}: {reason}")
+        self.status = status
+        self.error = error
+        self.reason = reason
+        self.path = path
+
+
+class CouchUnavailableError(TransientError):
+    """429 or 5xx of a CouchDB server, and the client's own retries are used up."""
+
+    def __init__(self, status: int, error: str, reason: str, *, path: str) -> None:
+        super().__init__(f"{path}: {status} {error}: {reason}")
+        self.status = status
+        self.error = error
+        self.reason = reason
+        self.path = path
+
+
+class CouchConnectionError(TransientError):
+    """No whole answer: connect error, reset, timeout or cut body, and the client's own retries are used up."""
+
+
+class ReplicationFailedError(PermanentError):
+    """A replication job cannot get on without somebody changing something. ``report`` is what is known of it, without secrets."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = dict(report or {})
+
+
+class ReplicationStalledError(TransientError):
+    """A replication job did not get on within the limits that were set for it. ``report`` as above."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = dict(report or {})

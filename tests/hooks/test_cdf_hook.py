@@ -6,10 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 from airflow_provider_replicator.exceptions import CdfAccessError, ConfigurationError
 from airflow_provider_replicator.hooks.cdf import CdfHook
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
+from tests.hooks.command_line import shown
 
 TOKEN = "a-static-token-that-nobody-may-see"
 SECRET = "a-client-secret-that-nobody-may-see"
@@ -223,35 +221,7 @@ def test_airflow_masks_what_the_connection_holds(connect: Any) -> None:
 def test_the_form_in_airflows_own_words(tmp_path: Path, sandbox: RunningSandbox) -> None:
     """One real command line: a connection is added, tested, and its form and type are listed."""
     fields = {"conn_type": "cdf", "host": sandbox.base_url, "extra": {"project": "source", "token": TOKEN}}
-    script = """
-import contextlib, io, json, sys
-from airflow.__main__ import main
-def run(*arguments):
-    out = io.StringIO()
-    sys.argv = ["airflow", *arguments]
-    with contextlib.redirect_stdout(out):
-        try:
-            main()
-        except SystemExit as end:
-            assert not end.code, (arguments, end.code, out.getvalue())
-    return out.getvalue()
-from airflow.utils.db import initdb
-initdb()
-run("connections", "add", "my_cdf", "--conn-json", sys.argv[1])
-print("RESULT " + json.dumps({
-    "hooks": [hook for hook in json.loads(run("providers", "hooks", "-o", "json")) if hook["connection_type"] == "cdf"],
-    "widgets": [row for row in json.loads(run("providers", "widgets", "-o", "json")) if "extra__cdf__" in str(row)],
-    "behaviours": [row for row in json.loads(run("providers", "behaviours", "-o", "json")) if "'cdf'" in str(row)],
-    "test": run("connections", "test", "my_cdf"),
-}))
-"""
-    environment = os.environ | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
-    done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(fields)], env=environment, capture_output=True, text=True, check=False
-    )
-    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert results, done.stderr
-    result = json.loads(results[0].removeprefix("RESULT "))
+    result = shown("cdf", fields, tmp_path)
     assert result["hooks"][0]["hook_name"] == "Cognite Data Fusion"
     assert len(result["widgets"]) == 15
     assert result["behaviours"] == [{"field_behaviours": "cdf"}]

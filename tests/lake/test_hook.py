@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from airflow_provider_replicator.exceptions import ConfigurationError, Replicato
 from airflow_provider_replicator.hooks.delta_lake import DeltaLakeHook
 from airflow_provider_replicator.lake.columns import Column, TableSchema
 from airflow_provider_replicator.lake.table import Table
+from tests.hooks.command_line import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,36 +213,8 @@ def test_the_form_in_airflows_own_words(tmp_path: Path, s3_server: RunningS3) ->
         "password": SECRET,
         "extra": {"bucket": "lake", "endpoint_url": s3_server.url},
     }
-    script = """
-import contextlib, io, json, sys
-from airflow.__main__ import main
-def run(*arguments):
-    out = io.StringIO()
-    sys.argv = ["airflow", *arguments]
-    with contextlib.redirect_stdout(out):
-        try:
-            main()
-        except SystemExit as end:
-            assert not end.code, (arguments, end.code, out.getvalue())
-    return out.getvalue()
-from airflow.utils.db import initdb
-initdb()
-run("connections", "add", "my_lake", "--conn-json", sys.argv[1])
-print("RESULT " + json.dumps({
-    "hooks": [hook["hook_name"] for hook in json.loads(run("providers", "hooks", "-o", "json"))
-              if hook["connection_type"] == "delta_lake_s3"],
-    "widgets": [row for row in json.loads(run("providers", "widgets", "-o", "json")) if "extra__delta_lake_s3__" in str(row)],
-    "test": run("connections", "test", "my_lake"),
-}))
-"""
-    environment = os.environ | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
-    done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(fields)], env=environment, capture_output=True, text=True, check=False
-    )
-    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert results, done.stderr
-    result = json.loads(results[0].removeprefix("RESULT "))
-    assert result["hooks"] == ["Delta Lake on S3"]
+    result = shown("delta_lake_s3", fields, tmp_path)
+    assert [hook["hook_name"] for hook in result["hooks"]] == ["Delta Lake on S3"]
     assert len(result["widgets"]) == 8
     assert "Connection success!" in result["test"]
-    assert SECRET not in done.stdout + done.stderr
+    assert SECRET not in result["output"]

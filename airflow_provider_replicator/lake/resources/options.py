@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow_provider_replicator.cdf.options import DEFAULT_OVERLAP_MS, Mode, RawOptions, Selection
 from airflow_provider_replicator.cdf.options import Options as ReadOptions
@@ -55,13 +55,11 @@ class LandingOptions:
 
     def reading(self) -> ReadOptions:
         """What the reading side has to know."""
-        return ReadOptions(
-            mode=self.mode,
-            window=self.window,
-            overlap_ms=self.overlap_ms,
-            max_failed=self.max_failed,
-            max_delete_fraction=self.max_delete_fraction,
-        )
+        return ReadOptions(**self._common())
+
+    def _common(self) -> dict[str, Any]:
+        names = ("mode", "window", "overlap_ms", "max_failed", "max_delete_fraction")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +81,7 @@ class ResourceOptions(LandingOptions):
             raise ConfigurationError(f"aggregates are those of assets; {self.resource} have none")
 
     def reading(self) -> ReadOptions:
-        return ReadOptions(
-            mode=self.mode,
-            window=self.window,
-            overlap_ms=self.overlap_ms,
-            max_failed=self.max_failed,
-            max_delete_fraction=self.max_delete_fraction,
-            selection=self.selection,
-        )
+        return ReadOptions(**self._common(), selection=self.selection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +116,7 @@ class RawTableOptions(LandingOptions):
 
     def reading(self) -> RawOptions:
         return RawOptions(
-            mode=self.mode,
-            window=self.window,
-            overlap_ms=self.overlap_ms,
-            max_failed=self.max_failed,
-            max_delete_fraction=self.max_delete_fraction,
+            **self._common(),
             databases=self.databases,
             tables=self.tables,
             selection=Selection(exclude_pattern=self.exclude_pattern),

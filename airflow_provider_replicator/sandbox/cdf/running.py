@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
+
+from airflow_provider_replicator.sandbox.process import RunningServer
 
 
 class SandboxControl:
@@ -85,8 +84,8 @@ class SandboxControl:
         self.call("DELETE", "/_sandbox/tokens")
 
 
-class RunningSandbox:
-    """Starts on a free loopback port; stops at the end of the block, or with the process that started it, even if that is killed."""
+class RunningSandbox(RunningServer):
+    """In the block, ``base_url`` and ``port`` say where it listens, and ``control`` is its remote control."""
 
     def __init__(
         self,
@@ -100,58 +99,10 @@ class RunningSandbox:
         self.base_url = ""
         self.port = 0
         self.control = SandboxControl("")
-        self._args = tuple(args)
-        self._process: subprocess.Popen[str] | None = None
+        named = [part for project in projects for part in ("--project", project)]
+        super().__init__(["cdf", "--port", "0", *named, "--token", token, *args])
 
-    def __enter__(self) -> RunningSandbox:
-        command = [
-            sys.executable,
-            "-m",
-            "airflow_provider_replicator.sandbox",
-            "cdf",
-            "--port",
-            "0",
-            "--stop-with-stdin",
-        ]
-        for project in self.projects:
-            command += ["--project", project]
-        command += ["--token", self.token, *self._args]
-        # A session of its own: Ctrl-C in a terminal is for whoever started it, who then stops it.
-        self._process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line.startswith("listening on "):
-            self.stop()
-            raise RuntimeError(f"the sandbox did not start: {line!r}")
-        self.base_url = line.split()[-1]
-        self.port = urlsplit(self.base_url).port or 0
-        self.control = SandboxControl(self.base_url)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        if self._process is None:
-            raise RuntimeError("the sandbox is not running")
-        return self._process.pid
-
-    def stop(self) -> None:
-        """Stop the process and wait for its end. Calling it twice is harmless."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+    def _listening(self, url: str) -> None:
+        self.base_url = url
+        self.port = urlsplit(url).port or 0
+        self.control = SandboxControl(url)
