@@ -43,6 +43,12 @@ def coerce_all(arguments: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[
     return {name: value for name, value in values.items() if value is not None}
 
 
+def given(holder: object, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """The arguments in ``kinds`` that ``holder`` has as attributes and that were given, each read as its kind."""
+    have = {name: kind for name, kind in kinds.items() if hasattr(holder, name)}
+    return coerce_all({name: getattr(holder, name) for name in have}, have)
+
+
 def import_function(name: str, value: Any) -> Callable[..., object] | None:
     """A function, given as itself or as ``"package.module:function"``. The text is imported, never evaluated."""
     if value is None:

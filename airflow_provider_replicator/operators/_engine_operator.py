@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every operator that runs an engine has in common: how it is run inside a task, and which window it has."""
+"""What every operator that runs an engine has in common: how it is run inside a task."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_replicator.core.window import THREE_WAYS, resolve
-from airflow_provider_replicator.exceptions import ConfigurationError, ReplicatorError, TransientError
-from airflow_provider_replicator.operators._arguments import Kind, coerce, coerce_all
+from airflow_provider_replicator.exceptions import ReplicatorError, TransientError
+from airflow_provider_replicator.operators._arguments import Kind, given
 from airflow_provider_replicator.operators._engine_thread import EngineThread
+from airflow_provider_replicator.operators._window_arguments import WindowArguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from airflow.sdk import Context
-
-    from airflow_provider_replicator.cdf.options import Mode
-    from airflow_provider_replicator.core.window import Resolution, Window
 
     Main = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -61,38 +58,8 @@ class EngineOperator(BaseOperator):
 
     def _given(self, kinds: Mapping[str, Kind]) -> dict[str, Any]:
         """The arguments in ``kinds`` that this operator has and that were given."""
-        have = {name: kind for name, kind in kinds.items() if hasattr(self, name)}
-        return coerce_all({name: getattr(self, name) for name in have}, have)
+        return given(self, kinds)
 
 
-class WindowedOperator(EngineOperator):
-    """An operator with the arguments ``mode``, ``window_start`` and ``window_end``, which its own ``__init__`` takes."""
-
-    mode: str | None
-    window_start: str | None
-    window_end: str | None
-
-    def _mode_and_window(self, context: Context) -> tuple[Mode, Window | None]:
-        """The mode of this run, and its window if it has one (arguments, then params, then data interval)."""
-        mode = coerce("mode", self.mode, "text")
-        if mode == "full":
-            if self._resolved(context, with_interval=False).window:
-                raise ConfigurationError(
-                    "mode='full' copies everything: leave out window_start and window_end, or the mode"
-                )
-            self.log.info("mode full: everything, whatever the data interval of the run")
-            return "full", None
-        resolved = self._resolved(context)
-        self.log.info(resolved.sentence)
-        if mode == "window" and resolved.window is None:
-            raise ConfigurationError(f"mode='window', but {resolved.sentence}. {THREE_WAYS}")
-        return mode or ("window" if resolved.window else "full"), resolved.window
-
-    def _resolved(self, context: Context, *, with_interval: bool = True) -> Resolution:
-        return resolve(
-            window_start=self.window_start,
-            window_end=self.window_end,
-            params=context.get("params"),
-            data_interval_start=context.get("data_interval_start") if with_interval else None,
-            data_interval_end=context.get("data_interval_end") if with_interval else None,
-        )
+class WindowedOperator(EngineOperator, WindowArguments):
+    """An engine's operator with the arguments ``mode``, ``window_start`` and ``window_end``, which its own ``__init__`` takes."""
