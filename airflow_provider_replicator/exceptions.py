@@ -206,7 +206,14 @@ class CouchUnavailableError(TransientError):
 
 
 class CouchConnectionError(TransientError):
-    """No whole answer: connect error, reset, timeout or cut body, and the client's own retries are used up."""
+    """No whole answer: connect error, reset, timeout or cut body, and the client's own retries are used up.
+
+    ``sent`` is false only if the server certainly has not seen the request (connection refused).
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class ReplicationFailedError(PermanentError):
