@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.lake.arrow import arrow_type
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 #: What a row of numbers takes in memory: timestamp and value.
 _ROW_BYTES = 16
+#: Arrays from so many bytes on have pages of memory of their own while they wait.
+_OWN_PAGES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Points of one series in one folder, ascending in time. ``values``: float64, or object of str. ``codes`` and ``nulls`` are None
-    where all points are good and have a value.
+    """Points of one series in one folder, ascending in time (``stamps``: microseconds). ``values``: float64, or object of str.
+    ``codes`` and ``nulls`` are None where all points are good and have a value.
     """
 
     series: Named
@@ -52,18 +55,34 @@ def chunks(layout: Layout, series: Named, points: Points, payload_bytes: int = 0
     nulls = points.nulls if points.nulls.any() else None
     each = _ROW_BYTES if points.values.dtype != object else 64 + payload_bytes // len(points)
     for period, part in layout.in_periods(points.timestamps):
-        stamps = points.timestamps[part]
+        stamps = _kept(points.timestamps[part])
+        stamps *= 1000
         yield (
             (period, series.bucket),
             Chunk(
                 series,
                 stamps,
-                points.values[part],
-                None if codes is None else codes[part],
-                None if nulls is None else nulls[part],
+                _kept(points.values[part]),
+                None if codes is None else _kept(codes[part]),
+                None if nulls is None else _kept(nulls[part]),
                 each * len(stamps),
             ),
         )
+
+
+def _kept(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy for as long as the rows wait. A large one lies outside of the heap.
+
+    What waits is freed much later than what was allocated around it, and a heap full of such holes had grown to several times of
+    what it held after a hundred million points.
+    """
+    import numpy as np
+
+    if array.dtype == object or array.nbytes < _OWN_PAGES:
+        return array.copy()
+    kept: npt.NDArray[Any] = np.frombuffer(mmap(-1, array.nbytes), array.dtype)
+    kept[:] = array
+    return kept
 
 
 def file_schema() -> pa.Schema:
@@ -91,7 +110,7 @@ def table(rows: Sequence[Chunk], *, good: int | None = None) -> pa.Table:
         # One dictionary for all, so that the file takes it over as it is.
         "externalId": _names((chunk.series.external_id for chunk in rows), lengths),
         "_instanceSpace": _names((chunk.series.space for chunk in rows), lengths),
-        "timestamp": pa.chunked_array([pa.array(chunk.stamps * 1000).view(arrow_type("timestamp")) for chunk in rows]),
+        "timestamp": pa.chunked_array([pa.array(chunk.stamps).view(arrow_type("timestamp")) for chunk in rows]),
         "value": pa.chunked_array([_values(chunk, pa.float64(), text=False) for chunk in rows]),
         "stringValue": pa.chunked_array([_values(chunk, pa.string(), text=True) for chunk in rows]),
         "statusCode": pa.chunked_array([_codes(chunk, good) for chunk in rows]),

@@ -162,4 +162,8 @@ class Spool:
 
 
 def _write_rows(file: ParquetFile, rows: list[Chunk], good: int | None) -> None:
+    import pyarrow as pa
+
     file.write(table(rows, good=good))
+    # What the row group took is given back: pyarrow had kept three times of it (measured with 100 million points).
+    pa.default_memory_pool().release_unused()

@@ -4,52 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.lake.feeds.options import MergeWhen, OnMisfit, one_of, within
 from airflow_provider_replicator.lake.table import OnSchemaChange
 
-OnMisfit = Literal["fail", "rescue"]
 #: Instances of one page: the most that CDF's sync and query give.
 MAX_SYNC_PAGE = 2000
 MAX_QUERY_PAGE = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeWhen:
-    """When pending changes are merged into the current table: as soon as *one* of these is reached. None: never for that reason.
-
-    Delta copies on write: two hundred changes at random keys rewrite nearly every file of a table. So a table of at most
-    ``small_table`` rows is merged at the end of every run, and a larger one when its pending changes are a ``share`` of its rows,
-    so many ``rows``, in so many ``batches`` (each is a small file that readers open as well), or so old (``hours``). Readers that
-    go through :mod:`.current` see the changes at once, merged or not.
-    """
-
-    small_table: int = 50_000
-    share: float | None = 0.1
-    rows: int | None = 250_000
-    batches: int | None = 100
-    hours: float | None = 24.0
-
-    def __post_init__(self) -> None:
-        for name in ("share", "rows", "batches", "hours"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ConfigurationError(
-                    f"merge_when: {name} is {value}: write a number > 0, or None for no such bound"
-                )
-
-    def due(self, *, table_rows: int, rows: int, batches: int, hours: float) -> bool:
-        """Whether ``rows`` pending changes in so many batches, the oldest of them so old, are to be merged now."""
-        if not rows:
-            return False
-        return (
-            table_rows <= self.small_table
-            or (self.share is not None and rows >= self.share * table_rows)
-            or (self.rows is not None and rows >= self.rows)
-            or (self.batches is not None and batches >= self.batches)
-            or (self.hours is not None and hours >= self.hours)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +58,8 @@ class InstancesOptions:
             raise ConfigurationError("space is missing: write the space in which the views are defined")
         if self.data_model_version and not self.data_model:
             raise ConfigurationError("data_model_version without data_model: name the model as well")
-        _one_of("on_schema_change", self.on_schema_change, get_args(OnSchemaChange))
-        _one_of("on_misfit", self.on_misfit, get_args(OnMisfit))
+        one_of("on_schema_change", self.on_schema_change, get_args(OnSchemaChange))
+        one_of("on_misfit", self.on_misfit, get_args(OnMisfit))
         for name, most in (
             ("page_size", MAX_SYNC_PAGE),
             ("load_page_size", MAX_QUERY_PAGE),
@@ -107,8 +70,3 @@ class InstancesOptions:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
                 raise ConfigurationError(f"{name} is {value}: write a whole number from 1 to {most}")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigurationError(f"{name} is {value!r}: write {' or '.join(repr(one) for one in known)}")
