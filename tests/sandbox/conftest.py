@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer
+from airflow_provider_replicator.sandbox.clock import Clock
 from tests.sandbox.caller import Caller
 
 NOW = 1_700_000_000_000

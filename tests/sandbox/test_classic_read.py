@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer
+from airflow_provider_replicator.sandbox.clock import Clock
 from tests.sandbox.caller import AnswerError, Caller, names
 from tests.sandbox.conftest import NOW
 

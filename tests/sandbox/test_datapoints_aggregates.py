@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_replicator.sandbox.cdf import points as points_module
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import Request
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer
+from airflow_provider_replicator.sandbox.clock import Clock
 from tests.sandbox.caller import AnswerError, Caller
 from tests.sandbox.conftest import NOW
 

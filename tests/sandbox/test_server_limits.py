@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import ApiError
 from airflow_provider_replicator.sandbox.cdf.limits import Gate, Limiter, categories
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
+from airflow_provider_replicator.sandbox.clock import Clock
 from tests.sandbox.wire import send
 
 

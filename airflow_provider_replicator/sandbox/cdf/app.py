@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
-from airflow_provider_replicator.sandbox.cdf.connection import TRANSPORT, reset
 from airflow_provider_replicator.sandbox.cdf.control import Control
-from airflow_provider_replicator.sandbox.cdf.counters import Counters
 from airflow_provider_replicator.sandbox.cdf.faults import Fault, Faults
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response, Wait
 from airflow_provider_replicator.sandbox.cdf.limits import Limiter
 from airflow_provider_replicator.sandbox.cdf.routing import PUBLIC_PREFIX
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer, error_answer
+from airflow_provider_replicator.sandbox.connection import TRANSPORT, reset
+from airflow_provider_replicator.sandbox.counters import Counters
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

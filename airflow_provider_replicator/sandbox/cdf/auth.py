@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
 from airflow_provider_replicator.sandbox.cdf.payload import json_answer
+from airflow_provider_replicator.sandbox.clock import Clock
 
 #: first one or two path segments -> name of the capability
 AREAS = {

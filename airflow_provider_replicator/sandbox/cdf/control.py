@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_replicator.sandbox.cdf.counters import Counters
 from airflow_provider_replicator.sandbox.cdf.faults import Faults
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
 from airflow_provider_replicator.sandbox.cdf.nodes import create_nodes
 from airflow_provider_replicator.sandbox.cdf.payload import body, json_answer
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer
+from airflow_provider_replicator.sandbox.counters import Counters
 
 Action = Callable[[dict[str, Any]], Any]
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import ApiError
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
+from airflow_provider_replicator.sandbox.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.cursors import CursorSigner
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
 from airflow_provider_replicator.sandbox.cdf.store import DocumentStore
+from airflow_provider_replicator.sandbox.clock import Clock
 
 State = TypeVar("State")
 

@@ -13,10 +13,10 @@ import threading
 import uvicorn
 
 from airflow_provider_replicator.sandbox.cdf.app import create_app
-from airflow_provider_replicator.sandbox.cdf.connection import SandboxProtocol
-from airflow_provider_replicator.sandbox.cdf.memory import keep_freed_memory
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
+from airflow_provider_replicator.sandbox.connection import SandboxProtocol
+from airflow_provider_replicator.sandbox.memory import keep_freed_memory
 
 HOST = "127.0.0.1"
 

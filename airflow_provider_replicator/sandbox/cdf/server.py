@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from airflow_provider_replicator.sandbox.cdf.auth import Access
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import ApiError, Request, Response
 from airflow_provider_replicator.sandbox.cdf.project import Project
 from airflow_provider_replicator.sandbox.cdf.routing import Route, Router
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
+from airflow_provider_replicator.sandbox.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.indexes import ChangeLog, Document, KeyIndex, KeysOf
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
+from airflow_provider_replicator.sandbox.clock import Clock
 
 
 class Entry:

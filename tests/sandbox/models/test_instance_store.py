@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.http import ApiError
 from airflow_provider_replicator.sandbox.cdf.limits import Limiter
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import RETENTION_MS, InstanceStore
 from airflow_provider_replicator.sandbox.cdf.settings import Settings
+from airflow_provider_replicator.sandbox.clock import Clock
 from tests.sandbox.caller import Caller
 from tests.sandbox.models.modelling import apply, edge, key, node
 

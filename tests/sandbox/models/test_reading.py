@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.server import CdfServer
+from airflow_provider_replicator.sandbox.clock import Clock
 from tests.sandbox.caller import AnswerError, Caller
 from tests.sandbox.conftest import NOW
 from tests.sandbox.models.modelling import (

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import orjson
 
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
+from airflow_provider_replicator.sandbox.clock import Clock
 
 InstanceType = Literal["node", "edge"]
 #: (instanceType, space, externalId): a node and an edge may have the same space and externalId

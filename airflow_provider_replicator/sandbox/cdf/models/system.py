@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_replicator.sandbox.cdf import points_units
-from airflow_provider_replicator.sandbox.cdf.clock import Clock
 from airflow_provider_replicator.sandbox.cdf.models.containers import Container, parse_container
 from airflow_provider_replicator.sandbox.cdf.models.instance_store import InstanceStore, encoded
 from airflow_provider_replicator.sandbox.cdf.models.schema import DataModel, Schema, Space
 from airflow_provider_replicator.sandbox.cdf.models.views import StoredView, parse_view
+from airflow_provider_replicator.sandbox.clock import Clock
 
 CORE = "cdf_cdm"
 UNITS = "cdf_cdm_units"

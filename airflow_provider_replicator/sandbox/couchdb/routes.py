@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a path to a handler. Modules register what they answer; the server's own and another half's look the same."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import orjson
+
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
+from airflow_provider_replicator.sandbox.couchdb.users import ANONYMOUS, User
+from airflow_provider_replicator.sandbox.http import Request, Response
+
+if TYPE_CHECKING:
+    from airflow_provider_replicator.sandbox.couchdb.database import Database
+    from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way. ``segments`` are the percent-decoded pieces of the path: ``("_scheduler", "docs", "a/b")``."""
+
+    instance: CouchInstance
+    request: Request
+    segments: tuple[str, ...]
+    user: User = ANONYMOUS
+    #: for database routes: the database in the path
+    found: Database | None = None
+    #: headers that authentication adds to any answer (a renewed cookie)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def method(self) -> str:
+        """``HEAD`` is answered as ``GET``; the shell leaves the body out."""
+        return "GET" if self.request.method == "HEAD" else self.request.method
+
+    @property
+    def database(self) -> Database:
+        assert self.found is not None
+        return self.found
+
+    def json(self) -> Any:
+        """The body. Raises 400 for what is no JSON."""
+        try:
+            return orjson.loads(self.request.body)
+        except orjson.JSONDecodeError:
+            raise bad_request("invalid UTF-8 JSON") from None
+
+    def json_object(self) -> dict[str, Any]:
+        value = self.json()
+        if not isinstance(value, dict):
+            raise bad_request("Request body must be a JSON object")
+        return value
+
+    def allow(self, *methods: str) -> None:
+        """Raises 405 unless the request's method is one of these (HEAD counts as GET)."""
+        if self.method not in methods:
+            listed = ",".join(methods)
+            raise CouchError(405, "method_not_allowed", f"Only {listed} allowed", headers=(("Allow", listed),))
+
+
+Handler = Callable[[Call], "Response | Awaitable[Response]"]
+
+
+class Routes:
+    """``server`` is by the first segment (``_scheduler``), ``database`` by the second (``_changes``). A handler answers everything
+    below its name, whatever the method: see :meth:`Call.allow`. It may be a coroutine function."""
+
+    def __init__(self) -> None:
+        self.server: dict[str, Handler] = {}
+        self.database: dict[str, Handler] = {}
+
+
+def split(path: str) -> tuple[str, ...]:
+    """The segments of a percent-encoded path. ``+`` stays what it is."""
+    return tuple(unquote(part) for part in path.split("/")[1:])
+
+
+def answer(value: Any, status: int = 200, *headers: tuple[str, str]) -> Response:
+    return Response(status, orjson.dumps(value) + b"\n", headers=list(headers))
