@@ -1,2 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aiohttp, for triggers."""
+"""The transport of triggers: aiohttp on the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_replicator.couchdb.headers import USER_AGENT, lowered
+from airflow_provider_replicator.couchdb.tls import context, untrusted
+from airflow_provider_replicator.couchdb.transport import Answer
+from airflow_provider_replicator.exceptions import CouchConnectionError
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from airflow_provider_replicator.couchdb.connection import CouchConnection
+    from airflow_provider_replicator.couchdb.transport import Request
+
+#: Idle connections are dropped before common proxies drop them: a request on a connection that is just being closed has an
+#: unknown outcome.
+_KEEP_ALIVE_SECONDS = 4.0
+_POOL = 16
+
+
+class AiohttpTransport:
+    """One server, and the address of IAM, over one pool of connections, opened at the first request."""
+
+    def __init__(self, connection: CouchConnection) -> None:
+        self._connection = connection
+        self._session: ClientSession | None = None
+        self._contexts: dict[bool | str, Any] = {}
+
+    async def send(self, request: Request) -> Answer:
+        """See :class:`~airflow_provider_replicator.couchdb.transport.Transport`."""
+        import aiohttp
+        from yarl import URL
+
+        session = self._session or self._open()
+        connection = self._connection
+        try:
+            # encoded=True: names hold %2F, which must arrive as it is
+            async with session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                data=request.body,
+                headers=dict(request.headers),
+                allow_redirects=False,
+                proxy=connection.proxy_for(request.url),
+                ssl=self._context(request.url),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    sock_connect=connection.connect_timeout,
+                    sock_read=request.read_timeout or connection.read_timeout,
+                ),
+            ) as response:
+                body = await response.read()
+                return Answer(status=response.status, headers=lowered(response.headers.items()), body=body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            failure = _failure(error, request.url, connection)
+        # Raised here, so that the original is not chained to it: aiohttp's errors may hold the request with its credentials.
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        """See :class:`~airflow_provider_replicator.couchdb.transport.Transport`."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> ClientSession:
+        import aiohttp
+
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_POOL, keepalive_timeout=_KEEP_ALIVE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+        )
+        return self._session
+
+    def _context(self, url: str) -> Any:
+        """True where there is no TLS: making a context reads files."""
+        if urlsplit(url).scheme != "https":
+            return True
+        verify = self._connection.verify_for(url)
+        if verify not in self._contexts:
+            self._contexts[verify] = context(verify)
+        return self._contexts[verify]
+
+
+def _failure(error: Exception, url: str, connection: CouchConnection) -> Exception:
+    """What a caller is told: no answer, and whether the request was sent; or a certificate, which no retry makes trusted."""
+    import aiohttp
+
+    host = urlsplit(url).netloc
+    if refused := untrusted(error, host):
+        return refused
+    unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return CouchConnectionError(f"no answer of {host}: {connection.redacted(text)}", sent=not isinstance(error, unsent))

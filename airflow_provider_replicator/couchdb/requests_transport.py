@@ -1,2 +1,142 @@
 # SPDX-License-Identifier: Apache-2.0
-"""requests, for tasks."""
+"""The transport of tasks: requests. It blocks, and never waits for an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_replicator.couchdb.headers import USER_AGENT, lowered
+from airflow_provider_replicator.couchdb.tls import context, untrusted
+from airflow_provider_replicator.couchdb.transport import Answer
+from airflow_provider_replicator.exceptions import CouchConnectionError
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    from airflow_provider_replicator.couchdb.connection import CouchConnection
+    from airflow_provider_replicator.couchdb.transport import Request
+
+
+class RequestsTransport:
+    """One server, and the address of IAM, over pooled connections. One thread at a time.
+
+    Not a ``requests.Session``: it would keep cookies of its own, read ``.netrc`` and rewrite addresses. ``stop`` set: whatever is
+    sent or slept ends with :class:`asyncio.CancelledError`; what is in flight is not cut.
+    """
+
+    def __init__(self, connection: CouchConnection, stop: threading.Event | None = None) -> None:
+        self._connection = connection
+        self._stop = stop or threading.Event()
+        self._adapters: dict[bool | str, HTTPAdapter] = {}
+
+    async def send(self, request: Request) -> Answer:
+        """See :class:`~airflow_provider_replicator.couchdb.transport.Transport`."""
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
+
+        self._raise_if_stopped()
+        prepared = _prepared(request)
+        connection = self._connection
+        verify = connection.verify_for(request.url)
+        proxy = connection.proxy_for(request.url)
+        try:
+            response = self._adapter(verify).send(
+                prepared,
+                timeout=(connection.connect_timeout, request.read_timeout or connection.read_timeout),
+                verify=verify is not False,
+                proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
+            )
+            with response:
+                body = response.content
+                headers = lowered(response.raw.headers.iteritems())
+            return Answer(status=response.status_code, headers=headers, body=body or b"")
+        except (RequestException, HTTPError, OSError) as error:
+            failure = _failure(error, request.url, connection)
+        # Raised here, so that the original is not chained to it: it holds the request with its credentials.
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        """See :class:`~airflow_provider_replicator.couchdb.transport.Transport`."""
+        self._stop.wait(seconds)
+        self._raise_if_stopped()
+
+    async def close(self) -> None:
+        for adapter in self._adapters.values():
+            adapter.close()
+        self._adapters.clear()
+
+    def _raise_if_stopped(self) -> None:
+        if self._stop.is_set():
+            raise asyncio.CancelledError
+
+    def _adapter(self, verify: bool | str) -> HTTPAdapter:
+        if verify not in self._adapters:
+            self._adapters[verify] = adapter(verify)
+        return self._adapters[verify]
+
+
+def adapter(verify: bool | str, **more: Any) -> HTTPAdapter:
+    """Connections of requests whose trust is that of :func:`airflow_provider_replicator.couchdb.tls.context`."""
+    made: HTTPAdapter = _adapter_class()(verify, **more)
+    return made
+
+
+@cache
+def _adapter_class() -> Any:
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        def __init__(self, verify: bool | str, *, max_retries: Retry | int = 0) -> None:
+            self._verify = verify
+            self._context: Any = None
+            super().__init__(max_retries=max_retries)
+
+        def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
+            found: Any = super().build_connection_pool_key_attributes(request, verify, cert)
+            host, pool = found
+            if host["scheme"] == "https":
+                self._context = self._context or context(self._verify)
+                pool |= {"ssl_context": self._context, "cert_reqs": self._context.verify_mode}
+                pool.pop("ca_certs", None)
+            return host, pool
+
+        def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+            """Nothing: the context says whom to trust."""
+
+    return Adapter
+
+
+def _prepared(request: Request) -> PreparedRequest:
+    """The request as it is: requests' own preparation would decode and encode the address anew."""
+    from requests import PreparedRequest
+    from requests.structures import CaseInsensitiveDict
+
+    prepared = PreparedRequest()
+    prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+    prepared.headers = CaseInsensitiveDict({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", **request.headers})
+    if request.body is not None:
+        prepared.headers["Content-Length"] = str(len(request.body))  # else it would be sent in chunks
+    return prepared
+
+
+def _failure(error: Exception, url: str, connection: CouchConnection) -> Exception:
+    """What a caller is told: no answer, and whether the request was sent; or a certificate, which no retry makes trusted."""
+    from requests import ConnectTimeout
+    from requests.exceptions import ProxyError, SSLError
+    from urllib3.exceptions import NewConnectionError
+
+    host = urlsplit(url).netloc
+    if refused := untrusted(error, host):
+        return refused
+    cause: Any = error
+    while isinstance(inner := getattr(cause, "reason", None) or next(iter(cause.args), None), Exception):
+        cause = inner
+    unsent = isinstance(error, ConnectTimeout | ProxyError | SSLError) or isinstance(cause, NewConnectionError)
+    text = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    return CouchConnectionError(f"no answer of {host}: {connection.redacted(text)}", sent=not unsent)

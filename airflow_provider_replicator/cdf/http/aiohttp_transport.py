@@ -14,6 +14,7 @@ from airflow_provider_replicator import __version__
 from airflow_provider_replicator.cdf.http.settings import ClientSettings
 from airflow_provider_replicator.cdf.http.transport import HttpRequest, HttpResponse, TransportError
 from airflow_provider_replicator.core.fields import is_loopback
+from airflow_provider_replicator.core.proxies import environment_proxy
 from airflow_provider_replicator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class AiohttpTransport:
         self._settings = settings or ClientSettings()
         self._session: ClientSession | None = None
         self._worked: str | None = None
-        self._proxy = _proxy_for(base_url)
+        self._proxy = environment_proxy(base_url)
         self._compress = self._settings.request_compression == "gzip-1"
 
     async def send(self, request: HttpRequest) -> HttpResponse:
@@ -138,18 +139,6 @@ class AiohttpTransport:
             read_bufsize=_READ_BUFFER,
         )
         return self._session
-
-
-def _proxy_for(base_url: str) -> str | None:
-    """The proxy that the environment names for this address (``HTTPS_PROXY``, ``NO_PROXY`` …); none for this very machine.
-
-    aiohttp could look it up itself (``trust_env``), but then it also reads ``.netrc``, in a thread, for each request.
-    """
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    return None if is_loopback(host) or proxy_bypass(host) else getproxies().get(parts.scheme)
 
 
 async def _pieces(body: bytes) -> AsyncIterator[memoryview]:

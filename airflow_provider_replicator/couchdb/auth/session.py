@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.couchdb.auth.signing import Credential, Renewing, SignInError
@@ -70,15 +69,12 @@ class SessionSigner(Renewing):
 
 def _cookie(answer: Answer) -> Credential | None:
     """The session's cookie, if the answer brings one that lives."""
-    header = answer.headers.get("set-cookie")
-    if header is None or _COOKIE not in header:
-        return None
-    try:
-        morsel = SimpleCookie(header).get(_COOKIE)
-    except CookieError:
-        return None
-    if morsel is None or not morsel.value:
-        return None
-    age = morsel["max-age"]
-    lifetime = float(age) if age.isdigit() and int(age) > 0 else _LIFETIME
-    return Credential({"Cookie": f"{_COOKIE}={morsel.value}"}, lifetime)
+    for line in answer.headers.get("set-cookie", "").split("\n"):
+        value, *attributes = (part.strip() for part in line.split(";"))
+        name, _, value = value.partition("=")
+        if name == _COOKIE and value.strip('"'):
+            named = dict(part.lower().split("=", 1) for part in attributes if "=" in part)
+            age = named.get("max-age", "")
+            lifetime = float(age) if age.isdigit() and int(age) > 0 else _LIFETIME
+            return Credential({"Cookie": f"{_COOKIE}={value}"}, lifetime)
+    return None
