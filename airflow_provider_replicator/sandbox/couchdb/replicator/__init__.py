@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The replicator and scheduler of the stand-in CouchDB: jobs that really copy over HTTP between any two servers."""
