@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_replicator.sandbox.cdf.faults import Faults
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
+from airflow_provider_replicator.sandbox.faults import Faults
 from tests.sandbox.wire import Answer, send
 
 

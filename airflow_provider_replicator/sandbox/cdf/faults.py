@@ -1,102 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults by rule: what should go wrong, where and how often."""
+"""Faults by rule, as CDF has them."""
 
 from __future__ import annotations
 
-import random
-from dataclasses import asdict, dataclass, field, fields
-from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
 
-Kind = Literal["status", "status_after_commit", "reset", "reset_after_commit", "slow_body", "truncated_body", "delay"]
+from airflow_provider_replicator.sandbox.faults import Fault
 
 _OUTSIDE = ("/oauth/", "/api/")
 
 
 @dataclass(slots=True)
-class Fault:
-    """``path`` is a glob on the path after the project; a rule for ``/oauth/token`` or ``/api/v1/token/inspect`` must name it. The
-    fault begins at the ``nth`` matching request (1-based) and happens ``times`` times (None: for ever); with ``probability`` each
-    of those requests is hit by chance, reproducibly by ``seed``. ``seconds`` is the length of a delay or a slow body.
-    ``retry_after`` (seconds) and ``auto_retryable`` become headers."""
+class CdfFault(Fault):
+    """``path`` is a glob on the path after the project; a rule for ``/oauth/token`` or ``/api/v1/token/inspect`` must name it.
+    ``auto_retryable`` becomes a header."""
 
-    kind: Kind
-    path: str = "*"
-    method: str | None = None
-    project: str | None = None
-    nth: int = 1
-    times: int | None = 1
-    probability: float | None = None
-    seed: int = 0
-    status: int = 503
-    retry_after: float | None = None
     auto_retryable: bool | None = None
-    seconds: float = 1.0
-    message: str = "Injected by a fault rule"
-    matched: int = 0
-    happened: int = 0
-    _random: random.Random = field(default_factory=random.Random, repr=False)
 
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}")
-        if not isinstance(self.path, str) or not 100 <= self.status <= 599:
-            raise ValueError("path must be a glob and status an HTTP status")
-        self._random = random.Random(self.seed)
-
-    def _matches(self, method: str, project: str, path: str) -> bool:
+    def matches(self, method: str, project: str, path: str) -> bool:
         if path.startswith(_OUTSIDE) and not self.path.startswith(_OUTSIDE):
             return False
-        return self.method in (None, method) and self.project in (None, project) and fnmatchcase(path, self.path)
-
-    def hits(self, method: str, project: str, path: str) -> bool:
-        """Whether this request is to fail. Counts: call once per request."""
-        if not self._matches(method, project, path):
-            return False
-        self.matched += 1
-        if self.matched < self.nth or (self.times is not None and self.happened >= self.times):
-            return False
-        if self.probability is not None and self._random.random() >= self.probability:
-            return False
-        self.happened += 1
-        return True
+        return Fault.matches(self, method, project, path)
 
     def headers(self) -> list[tuple[str, str]]:
-        headers = []
-        if self.retry_after is not None:
-            headers.append(("retry-after", f"{self.retry_after:g}"))
+        headers = Fault.headers(self)
         if self.auto_retryable is not None:
             headers.append(("cdf-is-auto-retryable", "true" if self.auto_retryable else "false"))
         return headers
-
-    def describe(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "_random"}
-
-
-class Faults:
-    """The rules in force. The first that hits a request decides."""
-
-    def __init__(self) -> None:
-        self.rules: list[Fault] = []
-
-    def add(self, rule: dict[str, Any]) -> Fault:
-        """Raises ValueError for a rule that means nothing."""
-        known = {one.name for one in fields(Fault)} - {"matched", "happened", "_random"}
-        unknown = sorted(set(rule) - known)
-        if unknown:
-            raise ValueError(f"unknown property {unknown[0]!r} of a fault rule; there are: {', '.join(sorted(known))}")
-        if "kind" not in rule:
-            raise ValueError("a fault rule needs a kind")
-        fault = Fault(**rule)
-        self.rules.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        self.rules.clear()
-
-    def pick(self, method: str, project: str, path: str) -> Fault | None:
-        chosen = None
-        for rule in self.rules:
-            if rule.hits(method, project, path) and chosen is None:
-                chosen = rule
-        return chosen
