@@ -9,6 +9,7 @@ from airflow_provider_replicator import __version__
 
 _CDF = "Cognite Data Fusion"
 _DELTA_LAKE = "Delta Lake on S3"
+_COUCHDB = "Cloudant / CouchDB"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -16,15 +17,18 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-replicator",
         "name": "Replicator",
-        "description": "Replicates Cognite Data Fusion (CDF) projects into other projects and into Delta Lake on S3.",
+        "description": "Replicates Cognite Data Fusion (CDF) projects into other projects and into Delta Lake on S3, "
+        "and databases between Cloudant and Apache CouchDB servers.",
         "versions": [__version__],
         "integrations": [
             {"integration-name": _CDF, "external-doc-url": "https://docs.cognite.com/", "tags": ["service"]},
             {"integration-name": _DELTA_LAKE, "external-doc-url": "https://delta.io/", "tags": ["service"]},
+            {"integration-name": _COUCHDB, "external-doc-url": "https://docs.couchdb.org/", "tags": ["service"]},
         ],
         "hooks": [
             _modules(_CDF, "airflow_provider_replicator.hooks.cdf"),
             _modules(_DELTA_LAKE, "airflow_provider_replicator.hooks.delta_lake"),
+            _modules(_COUCHDB, "airflow_provider_replicator.hooks.cloudant"),
         ],
         "operators": [
             _modules(_CDF, "airflow_provider_replicator.operators.cdf"),
@@ -44,6 +48,13 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": _DELTA_LAKE,
                 "conn-fields": _delta_lake_fields(),
                 "ui-field-behaviour": _delta_lake_form(),
+            },
+            {
+                "connection-type": "couchdb",
+                "hook-class-name": "airflow_provider_replicator.hooks.cloudant.CloudantHook",
+                "hook-name": _COUCHDB,
+                "conn-fields": _couchdb_fields(),
+                "ui-field-behaviour": _couchdb_form(),
             },
         ],
     }
@@ -163,6 +174,84 @@ def _delta_lake_fields() -> dict[str, Any]:
         "allow_http": _field(
             "Allow http",
             "Without TLS, data can be read on the way. Never needed for this machine itself",
+            _optional("boolean"),
+        ),
+    }
+
+
+def _couchdb_form() -> dict[str, Any]:
+    """How the fields that every connection has are called for a server of Cloudant or CouchDB."""
+    return {
+        "hidden-fields": [],
+        "relabeling": {"host": "URL or host name", "schema": "http or https", "login": "User name"},
+        "placeholders": {
+            "host": "https://couchdb.example:6984, or a host name",
+            "port": "empty: that of the URL; 5984 is CouchDB's for http, 6984 for https",
+            "schema": "empty: https, but http for port 5984",
+            "login": "empty with an API key or a token",
+            "password": "password of the user",
+            "iam_url": "https://iam.cloud.ibm.com/identity/token",
+            "replication_url": "http://couchdb:5984",
+            "replicator_db": "_replicator",
+            "proxies": "http://proxy.example:3128",
+        },
+    }
+
+
+def _couchdb_fields() -> dict[str, Any]:
+    """The fields that only Cloudant and CouchDB have. All may stay empty; each is kept in extra under its name."""
+    return {
+        "auth_type": _field(
+            "Kind of credentials",
+            "Empty: what is filled in decides (API key, token, user name with a session, nobody)",
+            _choice("session", "basic", "iam", "bearer", "none"),
+        ),
+        "iam_apikey": _field(
+            "IAM API key", "Of IBM Cloud, instead of user name and password", _optional("string", format="password")
+        ),
+        "iam_url": _field("IAM token URL", "Where the API key is exchanged for tokens", _optional("string")),
+        "iam_form": _field(
+            "IAM in jobs",
+            "How an API key is written into replication documents: auth.iam (default) or auth.ibm.iam",
+            _choice("iam", "ibm.iam"),
+        ),
+        "bearer_token": _field(
+            "Bearer token",
+            "Instead of user name and password; it is not renewed when it expires",
+            _optional("string", format="password"),
+        ),
+        "replication_url": _field(
+            "URL for other servers",
+            "Where the server that runs a replication reaches this one, if that is not the URL above",
+            _optional("string"),
+        ),
+        "replicator_db": _field(
+            "Replicator database",
+            "Where jobs of this server are kept: _replicator (default), or a name that ends in /_replicator",
+            _optional("string"),
+        ),
+        "verify": _field("Check the certificate", "Of the server (default true)", _optional("boolean")),
+        "ca_bundle": _field(
+            "CA certificates", "A file of the worker and triggerer; these are trusted, too", _optional("string")
+        ),
+        "proxies": _field(
+            "Proxy", 'URL, or JSON by scheme: {"https": "http://…"}. Empty: the environment\'s', _optional("string")
+        ),
+        "connect_timeout": _field("Connect timeout", "Seconds (default 15)", _optional("number", minimum=0)),
+        "read_timeout": _field(
+            "Read timeout", "Longest silence of the server in seconds (default 60)", _optional("number", minimum=0)
+        ),
+        "retry_attempts": _field(
+            "Attempts", "How often a request is sent before it is given up (default 7)", _optional("integer", minimum=1)
+        ),
+        "retry_seconds": _field(
+            "Retry for",
+            "Seconds until a request that keeps failing is given up (default 120)",
+            _optional("number", minimum=0),
+        ),
+        "allow_http": _field(
+            "Allow http",
+            "Without TLS, secrets and data can be read on the way. Never needed for this machine itself",
             _optional("boolean"),
         ),
     }

@@ -92,10 +92,22 @@ def _adapter_class() -> Any:
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
-        def __init__(self, verify: bool | str, *, max_retries: Retry | int = 0) -> None:
+        def __init__(self, verify: bool | str, *, max_retries: Retry | int = 0, timeout: Any = None) -> None:
             self._verify = verify
+            self._timeout = timeout
             self._context: Any = None
             super().__init__(max_retries=max_retries)
+
+        def send(
+            self,
+            request: PreparedRequest,
+            stream: bool = False,
+            timeout: Any = None,
+            verify: Any = True,
+            cert: Any = None,
+            proxies: Any = None,
+        ) -> Any:
+            return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
         def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
             found: Any = super().build_connection_pool_key_attributes(request, verify, cert)

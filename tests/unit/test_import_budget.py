@@ -28,6 +28,7 @@ HEAVY = {
     "pandas",
     "polars",
     "pyarrow",
+    "requests",
     "tableauhyperapi",
     "uvicorn",
 }

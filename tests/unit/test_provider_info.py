@@ -14,12 +14,14 @@ import jsonschema
 import pytest
 
 from airflow_provider_replicator.cdf.http import connection as cdf
+from airflow_provider_replicator.core.fields import read_extra
+from airflow_provider_replicator.couchdb import fields as couchdb
 from airflow_provider_replicator.lake import connection as delta_lake
 from airflow_provider_replicator.provider_info import get_provider_info
 
 INFO = get_provider_info()
 CONNECTIONS = {connection["connection-type"]: connection for connection in INFO["connection-types"]}
-EXTRAS = {"cdf": cdf.EXTRAS, "delta_lake_s3": delta_lake.EXTRAS}
+EXTRAS = {"cdf": cdf.EXTRAS, "delta_lake_s3": delta_lake.EXTRAS, "couchdb": couchdb.EXTRAS}
 _STANDARD = {"host", "schema", "login", "password", "port", "extra"}
 each_connection = pytest.mark.parametrize("kind", CONNECTIONS)
 
@@ -44,7 +46,7 @@ def test_it_is_what_airflow_expects() -> None:
 
 def test_every_module_that_it_names_exists() -> None:
     named = {module for kind in ("hooks", "operators") for entry in INFO[kind] for module in entry["python-modules"]}
-    modules = ("hooks.cdf", "hooks.delta_lake", "operators.cdf", "operators.delta_lake")
+    modules = ("hooks.cdf", "hooks.cloudant", "hooks.delta_lake", "operators.cdf", "operators.delta_lake")
     assert named == {f"airflow_provider_replicator.{module}" for module in modules}
     for module in named:
         importlib.import_module(module)
@@ -68,15 +70,18 @@ def test_the_form_has_just_the_extras_that_are_read(kind: str) -> None:
     assert set(CONNECTIONS[kind]["ui-field-behaviour"]["placeholders"]) <= {*fields(kind), *_STANDARD}
 
 
-@pytest.mark.parametrize(("kind", "needed"), [("cdf", "project"), ("delta_lake_s3", "bucket")])
-def test_only_one_field_must_be_filled_in(kind: str, needed: str) -> None:
-    assert [name for name, field in fields(kind).items() if "null" not in field["schema"]["type"]] == [needed]
+@pytest.mark.parametrize(("kind", "needed"), [("cdf", ["project"]), ("delta_lake_s3", ["bucket"]), ("couchdb", [])])
+def test_no_more_fields_must_be_filled_in_than_needed(kind: str, needed: list[str]) -> None:
+    assert [name for name, field in fields(kind).items() if "null" not in field["schema"]["type"]] == needed
 
 
 def test_every_choice_of_the_form_is_accepted() -> None:
     for name, field in fields("cdf").items():
         for choice in field["schema"].get("enum", ()):
             cdf.read_connection("c", host="https://cdf.example", extra={"project": "p", "token": "t", name: choice})
+    for name, field in fields("couchdb").items():
+        for choice in field["schema"].get("enum", ()):
+            assert choice is None or read_extra({name: choice}, couchdb.EXTRAS) == {name: choice}
 
 
 def _hides(name: str) -> bool:
@@ -85,7 +90,10 @@ def _hides(name: str) -> bool:
     return redact({name: "x"}) == {name: "***"}
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("cdf", ["token"]), ("delta_lake_s3", ["session_token"])])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("cdf", ["token"]), ("delta_lake_s3", ["session_token"]), ("couchdb", ["iam_apikey", "bearer_token"])],
+)
 def test_airflow_masks_what_is_secret(kind: str, expected: list[str]) -> None:
     secret = [name for name, field in fields(kind).items() if field["schema"].get("format") == "password"]
     assert secret == expected
