@@ -16,7 +16,8 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
+from airflow_provider_replicator.lake.feeds.options import MergeWhen
+from airflow_provider_replicator.lake.instances.options import InstancesOptions
 from airflow_provider_replicator.lake.location import Keys, Lake, S3Access
 from airflow_provider_replicator.lake.table import Table, writer_properties
 from benchmarks.jobs import Meter
@@ -167,11 +168,13 @@ async def snapshot(job: Job) -> Meter:
 
 
 async def snapshot_limit(job: Job) -> Meter:
-    """``scan_delta(...).sink_parquet(...)`` to a local file."""
+    """``scan_delta(...).sink_parquet(...)`` to a local file, or to an object beside the table."""
     lake = lake_of(job)
+    options = lake.options()
+    file, where = (job["file"], None) if job["file"] else (lake.uri("limit/snapshot.parquet"), options)
     with Meter() as meter:
-        frame = pl.scan_delta(lake.uri(NODES), storage_options=lake.options())
-        frame.sink_parquet(job["file"], compression="zstd", compression_level=1)
+        frame = pl.scan_delta(lake.uri(NODES), storage_options=options)
+        frame.sink_parquet(file, compression="zstd", compression_level=1, storage_options=where)
     return meter
 
 
