@@ -54,6 +54,10 @@ class TableSchema:
     def with_columns(self, *more: Column) -> TableSchema:
         return TableSchema(columns=(*self.columns, *more), key=self.key, partition_by=self.partition_by)
 
+    def without(self, *names: str) -> TableSchema:
+        kept = tuple(column for column in self.columns if column.name not in names)
+        return TableSchema(columns=kept, key=self.key, partition_by=self.partition_by)
+
 
 def column_names(
     properties: Iterable[str], known: Mapping[str, str] | None = None, *, spelled: Callable[[str], str] = str

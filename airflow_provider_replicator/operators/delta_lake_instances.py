@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_replicator.core.report import Report
-    from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
+    from airflow_provider_replicator.lake.feeds.options import MergeWhen
+    from airflow_provider_replicator.lake.instances.options import InstancesOptions
     from airflow_provider_replicator.operators._arguments import Kind
     from airflow_provider_replicator.operators._lake_base import CdfToLakeRun
 
@@ -115,7 +116,7 @@ class CdfToDeltaInstancesOperator(CdfToDeltaOperator):
 
 
 def _merge_when(values: Mapping[str, Any]) -> MergeWhen:
-    from airflow_provider_replicator.lake.instances.options import MergeWhen
+    from airflow_provider_replicator.lake.feeds.options import MergeWhen
 
     try:
         return MergeWhen(**values)

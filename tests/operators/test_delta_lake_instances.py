@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
+from airflow_provider_replicator.lake.feeds.options import MergeWhen
+from airflow_provider_replicator.lake.instances.options import InstancesOptions
 from airflow_provider_replicator.operators.delta_lake import CdfToDeltaInstancesOperator
 
 

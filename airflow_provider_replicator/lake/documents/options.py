@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.lake.instances.options import MergeWhen, OnMisfit
+from airflow_provider_replicator.lake.feeds.options import MergeWhen, OnMisfit, one_of, within
 from airflow_provider_replicator.lake.table import OnSchemaChange
 
 if TYPE_CHECKING:
@@ -62,10 +62,6 @@ class DocumentsOptions:
             ("on_schema_change", get_args(OnSchemaChange)),
             ("on_misfit", get_args(OnMisfit)),
         ):
-            if getattr(self, name) not in known:
-                raise ConfigurationError(
-                    f"{name} is {getattr(self, name)!r}: write {' or '.join(repr(one) for one in known)}"
-                )
+            one_of(name, getattr(self, name), known)
         for name, most in (("page_size", MAX_PAGE), ("commit_rows", 10**9), ("commit_bytes", 10**12)):
-            if not 1 <= getattr(self, name) <= most:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}: write a whole number from 1 to {most}")
+            within(name, getattr(self, name), most)

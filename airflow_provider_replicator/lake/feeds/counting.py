@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one source's part of a run did, for the report."""
+"""What a run did with one feed, for the report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.core.dead_letters import DeadLetters
     from airflow_provider_replicator.core.progress import Progress
     from airflow_provider_replicator.core.report import Report
-    from airflow_provider_replicator.lake.instances.decode import Rows
-    from airflow_provider_replicator.lake.instances.schema import InstanceSource
+    from airflow_provider_replicator.lake.feeds.rows import FeedRows
 
 
 @dataclass(slots=True)
-class Counts:
-    """``did``: what happened besides following the changes (``load``, ``resync: why``, ``merge``), in order."""
+class FeedCounts:
+    """``path`` is that of the current-state table. ``did``: what happened besides following the changes (``load``, ``resync: why``,
+    ``merge``), in order.
+    """
 
-    source: InstanceSource
+    path: str
     report: Report
     letters: DeadLetters
     progress: Progress | None = None
@@ -27,20 +28,22 @@ class Counts:
     misfits: int = 0
     did: list[str] = field(default_factory=list)
 
-    def page(self, rows: Rows) -> None:
+    def page(self, rows: FeedRows) -> None:
         """A page was read."""
         self.report.read += rows.read
+        for reason, count in rows.skipped.items():
+            self.report.skip(reason, count)
         self.misfits += len(rows.misfits)
         for misfit in rows.misfits:
-            self.letters.add(self.source.path, misfit.key, misfit.document, misfit.reason)
+            self.letters.add(self.path, misfit.key, misfit.document, misfit.reason)
         if self.progress is not None:
-            self.progress.update(self.report, what=self.source.path)
+            self.progress.update(self.report, what=self.path)
 
     def goes_on(self, misfits: int) -> None:
         """A run that was interrupted had left out so many instances, and told nobody."""
         self.report.resumed = True
         for _ in range(misfits):
-            self.report.dead_letter(self.source.path, "left out by the run before, which was interrupted: see its log")
+            self.report.dead_letter(self.path, "left out by the run before, which was interrupted: see its log")
         self.misfits += misfits
 
     def wrote(self, rows: int, deleted: int = 0) -> None:
@@ -52,5 +55,5 @@ class Counts:
 
     def as_table(self, version: int) -> dict[str, Any]:
         """The entry of the report's ``tables``."""
-        entry = {"table": self.source.path, "written": self.written, "deleted": self.deleted, "version": version}
+        entry = {"table": self.path, "written": self.written, "deleted": self.deleted, "version": version}
         return entry | ({"did": self.did} if self.did else {})

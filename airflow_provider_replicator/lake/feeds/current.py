@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading what is current: the table, and the changes that wait to be merged into it.
 
-For whoever reads an instances table (snapshots, users of Polars)::
+For whoever reads a table that follows a feed (snapshots, users of Polars)::
 
     pinned = pin(lake, "instances/plant/Pump/v1/nodes")   # which versions, decided once
     frame = current_frame(lake, pinned)                   # a LazyFrame; may be asked for any number of times
 
 Both tables are read at the versions that were pinned, so what runs meanwhile is not seen, and the result is the source at one moment
-(that of the last committed batch). The changes that wait are few (:class:`.options.MergeWhen`): they are read at once, the table
-is streamed.
+(that of the last committed batch). The changes that wait are few (:class:`.options.MergeWhen`): they are read at once, the table is
+streamed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.exceptions import LakeError, LakeUnavailableError
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.instances.schema import BATCH, DELETED, KEY, ORDER, beside
-from airflow_provider_replicator.lake.instances.state import (
+from airflow_provider_replicator.lake.feeds.known import layout_at
+from airflow_provider_replicator.lake.feeds.net import net_changes, with_changes
+from airflow_provider_replicator.lake.feeds.state import (
     changes_state,
     changes_stream,
     current_state,
@@ -29,9 +30,9 @@ from airflow_provider_replicator.lake.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
-    from deltalake import DeltaTable
 
-    from airflow_provider_replicator.lake.instances.state import ChangesState
+    from airflow_provider_replicator.lake.feeds.layout import FeedLayout
+    from airflow_provider_replicator.lake.feeds.state import ChangesState
     from airflow_provider_replicator.lake.location import Lake
     from airflow_provider_replicator.lake.stream import Position
 
@@ -46,20 +47,12 @@ class Pinned:
     merged: int = 0
 
 
-def is_instances_table(table_path: str) -> bool:
-    """Whether a path below the root is that of a current-state table of instances, whose changes may wait beside it."""
-    parts = table_path.split("/")
-    if parts[0] != "instances":
-        return False
-    return (len(parts) == 3 and parts[1] == "_edges") or (len(parts) == 5 and parts[4] in ("nodes", "edges"))
-
-
 def pin(lake: Lake, table_path: str) -> Pinned:
     """The newest versions. Raises LakeError if there is no table, and LakeUnavailableError while a load has not come to its end.
 
     The changes are opened first: whatever is removed from them was merged before, so a table that is opened later has it.
     """
-    changes = Table(lake, beside(table_path, "changes"))
+    changes = Table(lake, _layout(table_path).changes_path)
     changes_handle = changes.open()
     table = Table(lake, table_path)
     handle = table.open()
@@ -89,7 +82,7 @@ def _settled(generation: int, written: tuple[ChangesState, Position] | None) -> 
 def current_frame(lake: Lake, table: Pinned | str) -> pl.LazyFrame:
     """The rows that are current, with the columns of the table; ``table`` is what :func:`pin` returned, or a path to be pinned now.
 
-    Every instance is there once, whatever its order. Blocking: the tables' logs and the waiting changes are read here.
+    Every key is there once, whatever its order. Blocking: the tables' logs and the waiting changes are read here.
     """
     import polars as pl
 
@@ -101,30 +94,15 @@ def current_frame(lake: Lake, table: Pinned | str) -> pl.LazyFrame:
         frame = pl.scan_delta(handle)
         if pinned.changes_version is None:
             return frame
-        changes = Table(lake, beside(pinned.table_path, "changes")).open(pinned.changes_version)
+        layout = _layout(pinned.table_path)
+        changes = Table(lake, layout.changes_path).open(pinned.changes_version)
         if changes is None:
             raise LakeError(f"{pinned.table_path}: version {pinned.changes_version} of its changes is gone")
-        return with_changes(frame, net_changes(changes, after=pinned.merged))
+        return with_changes(frame, net_changes(changes, layout, after=pinned.merged), layout)
 
 
-def net_changes(changes: DeltaTable, *, after: int, until: int | None = None) -> pl.DataFrame:
-    """What the batches after ``after`` (and up to ``until``) come to: one row per instance, its last; tombstones among them."""
-    import polars as pl
-
-    wanted = pl.col(BATCH) > after
-    if until is not None:
-        wanted &= pl.col(BATCH) <= until
-    rows = pl.scan_delta(changes).filter(wanted).collect()
-    return rows.sort(BATCH, ORDER).unique(KEY, keep="last", maintain_order=True)
-
-
-def with_changes(frame: pl.LazyFrame, net: pl.DataFrame) -> pl.LazyFrame:
-    """The rows of ``frame`` that did not change, and those that did, as they are now."""
-    import polars as pl
-
-    if net.is_empty():
-        return frame
-    columns = frame.collect_schema().names()
-    live = net.filter(pl.col(DELETED).is_null()).select(columns)
-    unchanged = frame.join(net.lazy().select(KEY), on=list(KEY), how="anti")
-    return pl.concat([unchanged, live.lazy()])
+def _layout(table_path: str) -> FeedLayout:
+    layout = layout_at(table_path)
+    if layout is None:
+        raise LakeError(f"{table_path} is no table that follows a feed: read it as any other Delta table")
+    return layout

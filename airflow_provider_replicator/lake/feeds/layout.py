@@ -34,6 +34,4 @@ class FeedLayout:
 
     def changes_schema(self, current: TableSchema) -> TableSchema:
         """The columns of the changes table: those of the current one, and which change it was."""
-        return current.with_columns(
-            self.deleted, Column(name=BATCH, kind="int64"), Column(name=ORDER, kind="int32")
-        )
+        return current.with_columns(self.deleted, Column(name=BATCH, kind="int64"), Column(name=ORDER, kind="int32"))

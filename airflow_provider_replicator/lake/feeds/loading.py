@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading all instances of a source into a table: a few large commits, each with the cursor to go on from.
+"""Reading everything that a feed's source holds into a table: a few large commits, each with the cursor to go on from.
 
-While one commit is written, the next pages are read, and while a page becomes columns, CDF prepares the next one. What is in
+While one commit is written, the next pages are read, and while a page becomes columns, the source prepares the next one. What is in
 memory is at most two commits and two pages.
 """
 
@@ -9,63 +9,86 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_replicator.lake.arrow import batch as record_batch
-from airflow_provider_replicator.lake.instances.asking import CursorExpiredError
-from airflow_provider_replicator.lake.instances.state import CurrentState
+from airflow_provider_replicator.lake.feeds.state import FeedLostError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import pyarrow as pa
 
-    from airflow_provider_replicator.lake.instances.asking import Asking
-    from airflow_provider_replicator.lake.instances.counting import Counts
-    from airflow_provider_replicator.lake.instances.decode import Decoder, Page
-    from airflow_provider_replicator.lake.instances.options import InstancesOptions
-    from airflow_provider_replicator.lake.instances.state import Phase
-    from airflow_provider_replicator.lake.instances.tables import CurrentTable
+    from airflow_provider_replicator.lake.feeds.counting import FeedCounts
+    from airflow_provider_replicator.lake.feeds.options import FeedOptions
+    from airflow_provider_replicator.lake.feeds.rows import FeedRows
+    from airflow_provider_replicator.lake.feeds.state import CurrentState, Phase
+    from airflow_provider_replicator.lake.feeds.tables import CurrentTable
 
-#: A load that is resumed this long after its start begins anew: the cursor of its changes would die before it is needed.
-_RESUMED_MS = 2 * 24 * 3600 * 1000
+
+class LoadPage(Protocol):
+    """``cursor``: of the next page. ``last``: there is none."""
+
+    @property
+    def cursor(self) -> str | None: ...
+    @property
+    def last(self) -> bool: ...
+
+
+PageT = TypeVar("PageT", bound=LoadPage)
+
+
+class Loadable(Protocol[PageT]):
+    """A source that is read whole, page after page."""
+
+    async def begin(self, generation: int) -> CurrentState:
+        """The state before the first page, with the feed's cursor of this moment."""
+
+    def is_stale(self, state: CurrentState) -> bool:
+        """Whether a load that began so is better begun anew than continued."""
+
+    async def load_page(self, cursor: str | None) -> PageT:
+        """The page at ``cursor``; None is the first one. Raises FeedLostError if the source does not take the cursor."""
+
+    async def rows(self, page: PageT) -> FeedRows:
+        """What is in it, as columns."""
+
+    def fine(self) -> None:
+        """A page of a load was no trouble."""
 
 
 class Loading:
     """Fills ``target``, which is empty or holds the beginning of this load."""
 
-    def __init__(
-        self, asking: Asking, decoder: Decoder, target: CurrentTable, counts: Counts, options: InstancesOptions
-    ) -> None:
-        self._asking = asking
-        self._decoder = decoder
+    def __init__(self, source: Loadable[Any], target: CurrentTable, counts: FeedCounts, options: FeedOptions) -> None:
+        self._source = source
         self._target = target
         self._counts = counts
         self._options = options
 
-    async def run(self, *, generation: int, now_ms: int) -> None:
-        """Load, or go on with it, or do nothing if it is done. ``now_ms``: the server's clock.
+    async def run(self, generation: int) -> None:
+        """Load, or go on with it, or do nothing if it is done.
 
         Afterwards the target's phase is ``live``. A crash at any point: the next run goes on after the last commit.
         """
         state = self._target.state
-        if state is None or self._is_stale(state, now_ms):
-            state = await self._begun(generation, now_ms)
+        if state is None or self._is_stale(state):
+            state = await self._begun(generation)
         else:
             self._counts.goes_on(state.misfits)
             if state.phase == "live":
                 return
         try:
             await self._load(state)
-        except CursorExpiredError:  # while the load was interrupted
-            await self._load(await self._begun(generation, now_ms))
+        except FeedLostError:  # while the load was interrupted
+            await self._load(await self._begun(generation))
 
-    def _is_stale(self, state: CurrentState, now_ms: int) -> bool:
-        return self._target.asked != self._target.question or now_ms - state.live_ms > _RESUMED_MS
+    def _is_stale(self, state: CurrentState) -> bool:
+        return self._target.asked != self._target.question or self._source.is_stale(state)
 
-    async def _begun(self, generation: int, now_ms: int) -> CurrentState:
-        """The state before the first page. The cursor "from now" is older than anything that is read: nothing falls between."""
-        state = CurrentState(phase="load", generation=generation, live=await self._asking.from_now(), live_ms=now_ms)
+    async def _begun(self, generation: int) -> CurrentState:
+        """The state before the first page. Its cursor is older than anything that is read: nothing falls between."""
+        state = await self._source.begin(generation)
         if self._target.state is not None:
             await asyncio.to_thread(self._target.replace, None, state)
         return state
@@ -77,12 +100,11 @@ class Loading:
             async with aclosing(self._pages(state.cursor)) as pages:
                 async for page in pages:
                     batches += await self._rows(page)
-                    last = _is_last(page)
-                    if not last and not self._is_enough(batches):
+                    if not page.last and not self._is_enough(batches):
                         continue
                     if writing is not None:
                         await writing
-                    phase: Phase = "live" if last else "load"
+                    phase: Phase = "live" if page.last else "load"
                     state = state.with_(cursor=page.cursor, phase=phase, misfits=self._counts.misfits)
                     writing = asyncio.create_task(self._write(batches, state))
                     batches = []
@@ -90,10 +112,10 @@ class Loading:
             if writing is not None:
                 await writing
 
-    async def _rows(self, page: Page) -> list[pa.RecordBatch]:
-        rows = await self._decoder.in_thread(self._decoder.rows, page)
+    async def _rows(self, page: LoadPage) -> list[pa.RecordBatch]:
+        rows = await self._source.rows(page)
         self._counts.page(rows)
-        return [record_batch(self._target.schema, rows.columns)] if len(rows) else []
+        return [record_batch(self._target.schema, dict(rows.columns))] if len(rows) else []
 
     def _is_enough(self, batches: list[pa.RecordBatch]) -> bool:
         rows, size = sum(len(batch) for batch in batches), sum(batch.nbytes for batch in batches)
@@ -103,23 +125,19 @@ class Loading:
         await asyncio.to_thread(self._target.append, batches, state)
         self._counts.wrote(sum(len(batch) for batch in batches))
 
-    async def _pages(self, cursor: str | None) -> AsyncGenerator[Page, None]:
+    async def _pages(self, cursor: str | None) -> AsyncGenerator[LoadPage, None]:
         """The pages; the next one is asked for before the caller gets one."""
-        asked = asyncio.create_task(self._asking.load_page(cursor))
+        asked = asyncio.create_task(self._source.load_page(cursor))
         try:
             while True:
                 page = await asked
-                if _is_last(page):
+                if page.last:
                     yield page
                     return
-                asked = asyncio.create_task(self._asking.load_page(page.cursor))
-                self._asking.load_size.fine()
+                asked = asyncio.create_task(self._source.load_page(page.cursor))
+                self._source.fine()
                 yield page
         finally:
             asked.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await asked
-
-
-def _is_last(page: Page) -> bool:
-    return not page.cursor or not page.count

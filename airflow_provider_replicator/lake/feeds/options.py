@@ -18,35 +18,37 @@ class MergeWhen:
 
     Delta copies on write: two hundred changes at random keys rewrite nearly every file of a table. So a table of at most
     ``small_table`` rows is merged at the end of every run, and a larger one when its pending changes are a ``share`` of its rows,
-    so many ``rows``, in so many ``batches`` (each is a small file that readers open as well), or so old (``hours``). Readers that
-    go through :mod:`.current` see the changes at once, merged or not.
+    so many ``rows`` or ``megabytes`` (of memory, which whoever reads them needs), in so many ``batches`` (each is a small file that
+    readers open as well), or so old (``hours``). Readers that go through :mod:`.current` see the changes at once, merged or not.
     """
 
     small_table: int = 50_000
     share: float | None = 0.1
     rows: int | None = 250_000
+    megabytes: float | None = 256.0
     batches: int | None = 100
     hours: float | None = 24.0
 
     def __post_init__(self) -> None:
-        for name in ("share", "rows", "batches", "hours"):
+        for name in ("share", "rows", "megabytes", "batches", "hours"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(
                     f"merge_when: {name} is {value}: write a number > 0, or None for no such bound"
                 )
 
-    def due(self, *, table_rows: int, rows: int, batches: int, hours: float) -> bool:
-        """Whether ``rows`` pending changes in so many batches, the oldest of them so old, are to be merged now."""
+    def due(self, *, table_rows: int, rows: int, size: int, batches: int, hours: float) -> bool:
+        """Whether ``rows`` pending changes of ``size`` bytes in so many batches, the oldest of them so old, are to be merged now."""
         if not rows:
             return False
-        return (
-            table_rows <= self.small_table
-            or (self.share is not None and rows >= self.share * table_rows)
-            or (self.rows is not None and rows >= self.rows)
-            or (self.batches is not None and batches >= self.batches)
-            or (self.hours is not None and hours >= self.hours)
+        bounds = (
+            (self.share, rows / max(table_rows, 1)),
+            (self.rows, rows),
+            (self.megabytes, size / 1_000_000),
+            (self.batches, batches),
+            (self.hours, hours),
         )
+        return table_rows <= self.small_table or any(bound is not None and value >= bound for bound, value in bounds)
 
 
 class FeedOptions(Protocol):

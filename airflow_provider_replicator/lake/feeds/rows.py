@@ -21,8 +21,8 @@ class Misfit:
 
 
 class FeedRows(Protocol):
-    """``columns`` are those of the table and the one that says what is deleted; ``read`` counts what was in the page; what is not among
-    the rows is among the ``misfits``, or counted under ``skipped`` by reason.
+    """``columns`` are those of the table and the one that says what is deleted; ``read`` counts what was in the page; what is not
+    among the rows is among the ``misfits``, or counted under ``skipped`` by reason.
     """
 
     @property

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is remembered of a view's tables, in the streams that commit with them.
+"""What is remembered of a feed's tables, in the streams that commit with them.
 
 Two tables, two streams. The current table's stream says how far its content goes: still loading, or merged up to a batch of the
-changes table. The changes table's stream says where the sync of the source is. A *generation* is one load and all changes after it;
+changes table. The changes table's stream says where in the feed its source is. A *generation* is one load and all changes after it;
 a resync begins the next one.
 """
 
@@ -24,11 +24,16 @@ CURRENT = "current"
 CHANGES = "changes"
 
 
+class FeedLostError(Exception):
+    """Where the feed was is worth nothing any more: everything has to be read anew. The message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentState:
-    """``cursor``: where the load goes on. ``live``, ``live_ms``: the sync cursor taken before the load, and when. ``merged``: the
-    table holds all changes up to this batch; ``merged_rows`` of them were written until then. ``doubles``: the load may have
-    read an instance twice, which the next merge puts right. ``misfits``: instances that the load left out.
+    """``cursor``: where the load goes on. ``live``, ``live_ms``: the feed's cursor taken before the load, and when. ``merged``: the
+    table holds all changes up to this batch; ``merged_rows`` of them, ``merged_bytes``, were written until then. ``doubles``: the
+    load may have read an object twice, which the next merge puts right. ``misfits``: objects that the load left out. ``source``:
+    what tells the source from another one of the same name, where that is known.
     """
 
     phase: Phase
@@ -38,8 +43,10 @@ class CurrentState:
     cursor: str | None = None
     merged: int = 0
     merged_rows: int = 0
+    merged_bytes: int = 0
     doubles: bool = True
     misfits: int = 0
+    source: str = ""
 
     def with_(self, **changes: Any) -> CurrentState:
         return replace(self, **changes)
@@ -50,16 +57,18 @@ class CurrentState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesState:
-    """``cursor``: where the sync goes on. ``rows``: written to the table so far, since it was made. ``since_ms``: when the oldest
-    change that was not merged at that time was written; 0: there was none. ``settled``: all changes of the time of the load have been
-    read, so that table and changes together are the source at one moment. ``cleaned``: no changes up to this batch are left.
-    ``misfits``: instances that the run of this batch left out so far; ``done``: it was that run's last batch, and it told of them.
+    """``cursor``: where the feed goes on. ``rows``, ``bytes`` (of memory): written to the table so far, since it was made.
+    ``since_ms``: when the oldest change that was not merged at that time was written; 0: there was none. ``settled``: all changes of
+    the time of the load have been read, so that table and changes together are the source at one moment. ``cleaned``: no changes up
+    to this batch are left. ``misfits``: objects that the run of this batch left out so far; ``done``: it was that run's last batch,
+    and it told of them.
     """
 
     generation: int
     cursor: str
     settled: bool = False
     rows: int = 0
+    bytes: int = 0
     since_ms: int = 0
     cleaned: int = 0
     misfits: int = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of one source, opened: the current one and that of changes. Every method that writes makes one commit, with the state
+"""The tables of one feed, opened: the current one and that of changes. Every method that writes makes one commit, with the state
 that belongs to it. Blocking: for threads.
 """
 
@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.exceptions import LakeConflictError
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.instances.batches import changes_batch, empty
-from airflow_provider_replicator.lake.instances.merging import merge
-from airflow_provider_replicator.lake.instances.schema import (
-    BATCH,
-    beside,
-    changes_schema,
-    current_schema,
-    system_columns,
-)
-from airflow_provider_replicator.lake.instances.state import (
+from airflow_provider_replicator.lake.feeds.batches import AS_READ, changes_batch, empty
+from airflow_provider_replicator.lake.feeds.layout import BATCH
+from airflow_provider_replicator.lake.feeds.merging import Merging
+from airflow_provider_replicator.lake.feeds.state import (
     ChangesState,
     CurrentState,
     changes_state,
@@ -31,15 +25,16 @@ from airflow_provider_replicator.lake.instances.state import (
 from airflow_provider_replicator.lake.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
     from deltalake import DeltaTable
 
-    from airflow_provider_replicator.lake.columns import Column, TableSchema
-    from airflow_provider_replicator.lake.instances.decode import Rows
-    from airflow_provider_replicator.lake.instances.options import InstancesOptions
-    from airflow_provider_replicator.lake.instances.schema import InstanceSource
+    from airflow_provider_replicator.lake.columns import TableSchema
+    from airflow_provider_replicator.lake.feeds.batches import Order
+    from airflow_provider_replicator.lake.feeds.layout import FeedLayout
+    from airflow_provider_replicator.lake.feeds.options import FeedOptions
+    from airflow_provider_replicator.lake.feeds.rows import FeedRows
     from airflow_provider_replicator.lake.location import Lake
     from airflow_provider_replicator.lake.table import OnSchemaChange
 
@@ -58,6 +53,7 @@ class CurrentTable:
         table: Table,
         schema: TableSchema,
         question: str,
+        layout: FeedLayout,
         *,
         on_change: OnSchemaChange = "evolve",
         handle: DeltaTable | None = None,
@@ -65,6 +61,7 @@ class CurrentTable:
         self.table = table
         self.schema = schema
         self.question = question
+        self._plain = layout.plain
         self.stream = current_stream(table)
         self.handle: DeltaTable = table.prepare(schema, on_change=on_change, handle=handle)
         self.reread()
@@ -82,7 +79,7 @@ class CurrentTable:
         self.handle = self.table.fresh(self.handle)
         transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
         data = pa.Table.from_batches(batches) if batches else empty(self.schema)
-        self.table.append(self.handle, data, transaction=transaction, plain=("_externalId",))
+        self.table.append(self.handle, data, transaction=transaction, plain=self._plain)
         self.state, self.asked = state, self.question
 
     def replace(self, data: Any, state: CurrentState) -> None:
@@ -90,36 +87,53 @@ class CurrentTable:
         self.handle = self.table.fresh(self.handle)
         transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
         self.table.replace(
-            self.handle, empty(self.schema) if data is None else data, transaction=transaction, plain=("_externalId",)
+            self.handle, empty(self.schema) if data is None else data, transaction=transaction, plain=self._plain
         )
         self.state, self.asked = state, self.question
 
 
-class SourceTables:
-    """What a run holds of one source. ``properties`` are the view's, named as in the table."""
+class FeedTables:
+    """What a run holds of one feed. ``question`` identifies what is asked of the source. ``schema_of``: from what an existing table
+    calls the properties of the source to the columns that the table is to have. ``order``: of the changes within a page.
+    """
 
-    def __init__(self, lake: Lake, source: InstanceSource, options: InstancesOptions) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        layout: FeedLayout,
+        options: FeedOptions,
+        *,
+        question: str,
+        schema_of: Callable[[Mapping[str, str]], TableSchema],
+        order: Order = AS_READ,
+    ) -> None:
         self.lake = lake
-        self.source = source
-        self._options = options
-        table = Table(lake, source.path)
+        self.layout = layout
+        self.options = options
+        self.question = question
+        self._order = order
+        table = Table(lake, layout.path)
         there = table.open()
-        known = {} if there is None else table.properties(there)
-        self.schema = current_schema(source, known=known, rescue=options.on_misfit == "rescue")
-        self.changes_schema = changes_schema(self.schema)
-        self.changes = Table(lake, beside(source.path, "changes"))
+        self.schema = schema_of({} if there is None else table.properties(there))
+        self.changes_schema = layout.changes_schema(self.schema)
+        self.changes = Table(lake, layout.changes_path)
         self.changes_stream = changes_stream(self.changes)
         # First the changes: a column of the current table is always one of theirs.
         self.changes_handle = self.changes.prepare(self.changes_schema, on_change=options.on_schema_change)
         self.current = CurrentTable(
-            table, self.schema, source.question, on_change=options.on_schema_change, handle=there
+            table, self.schema, question, layout, on_change=options.on_schema_change, handle=there
         )
         self.reread_changes()
 
-    @property
-    def properties(self) -> tuple[Column, ...]:
-        first = len(system_columns(self.source.instances))
-        return self.schema.columns[first : first + len(self.source.properties)]
+    def beside(self, generation: int) -> CurrentTable:
+        """The table that a resync fills, new or as a killed run left it."""
+        table = Table(self.lake, f"{self.layout.resync_path}/{generation}")
+        return CurrentTable(table, self.schema, self.question, self.layout)
+
+    def remove_beside(self) -> None:
+        """Remove what resyncs have filled."""
+        objects = self.lake.objects()
+        objects.delete([found.key for found in objects.list(f"{self.layout.resync_path}/")])
 
     def reread_changes(self) -> None:
         found = changes_state(self.changes_stream, self.changes_handle)
@@ -130,18 +144,29 @@ class SourceTables:
 
     # -- changes
 
-    def append_changes(self, pages: Sequence[Rows], state: ChangesState) -> tuple[int, int]:
-        """A batch, its rows perhaps none, and where the sync goes on; (rows, tombstones among them)."""
-        data = changes_batch(self.changes_schema, pages, number=self.batch + 1, every_version=self._options.history)
+    def append_changes(self, pages: Sequence[FeedRows], state: ChangesState) -> tuple[int, int]:
+        """A batch, its rows perhaps none, and where the feed goes on; (rows, tombstones among them)."""
+        data = changes_batch(
+            self.changes_schema,
+            pages,
+            number=self.batch + 1,
+            every_version=self.options.history,
+            order=self._order,
+        )
         rows = len(data)
         since = state.since_ms if self.pending_rows else 0
-        state = state.with_(rows=state.rows + rows, since_ms=since or (_now_ms() if rows else 0), cleaned=self._cleaned)
+        state = state.with_(
+            rows=state.rows + rows,
+            bytes=state.bytes + data.nbytes,
+            since_ms=since or (_now_ms() if rows else 0),
+            cleaned=self._cleaned,
+        )
         self.changes_handle = self.changes.fresh(self.changes_handle)
-        transaction = self.changes_stream.advance(self.changes_handle, state.as_json(), query=self.source.question)
+        transaction = self.changes_stream.advance(self.changes_handle, state.as_json(), query=self.question)
         self.changes.append(self.changes_handle, data, transaction=transaction)
         self.changes_state = state
         self.batch += 1
-        return rows, rows - data.column("_deletedTime").null_count
+        return rows, rows - data.column(self.layout.deleted.name).null_count
 
     @property
     def pending_rows(self) -> int:
@@ -156,9 +181,10 @@ class SourceTables:
         if current is None or changes is None:
             return False
         hours = (_now_ms() - changes.since_ms) / _HOUR_MS if changes.since_ms else 0.0
-        due = self._options.merge_when.due(
+        due = self.options.merge_when.due(
             table_rows=self.current.handle.count(),
             rows=self.pending_rows,
+            size=changes.bytes - current.merged_bytes,
             batches=self.batch - current.merged,
             hours=hours,
         )
@@ -167,16 +193,20 @@ class SourceTables:
         return due
 
     def _merge(self, current: CurrentState, changes: ChangesState, *, caught_up: bool) -> None:
-        state = current.with_(merged=self.batch, merged_rows=changes.rows, doubles=current.doubles and not caught_up)
+        state = current.with_(
+            merged=self.batch,
+            merged_rows=changes.rows,
+            merged_bytes=changes.bytes,
+            doubles=current.doubles and not caught_up,
+        )
         self.current.handle = self.current.table.fresh(self.current.handle)
         self.changes_handle = self.changes.fresh(self.changes_handle)
+        merging = Merging(table=self.current.table, schema=self.schema, layout=self.layout)
         for attempt in range(1, _TRIES + 1):
             transaction = self.current.stream.advance(self.current.handle, state.as_json(), query=self.current.question)
             try:
-                merge(
-                    self.current.table,
+                merging.merge(
                     self.current.handle,
-                    self.schema,
                     self.changes_handle,
                     after=current.merged,
                     until=self.batch,
@@ -199,7 +229,7 @@ class SourceTables:
         state = self.current.state
         if state is None or state.merged <= self._cleaned:
             return
-        if not self._options.history and self._holds_merged(state.merged):
+        if not self.options.history and self._holds_merged(state.merged):
             try:
                 with lake_errors(f"remove merged changes from {self.changes.path}"):
                     self.changes_handle.delete(f"{BATCH} <= {state.merged}")

@@ -10,55 +10,28 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_replicator.core.page_size import PageSize
 from airflow_provider_replicator.exceptions import CdfRequestError, CdfUnavailableError, LakeError
+from airflow_provider_replicator.lake.feeds.state import CurrentState, FeedLostError
 from airflow_provider_replicator.lake.instances.shapes import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_replicator.cdf.http.client import CdfClient
-    from airflow_provider_replicator.lake.instances.decode import Decoder, Page
+    from airflow_provider_replicator.lake.instances.decode import Decoder, Page, Rows
     from airflow_provider_replicator.lake.instances.schema import InstanceSource
 
 _QUERY = "/models/instances/query"
 _SYNC = "/models/instances/sync"
 #: Answers that a smaller page may cure: request timeout, overload, gateway timeout.
 _TOO_MUCH = frozenset({408, 503, 504})
-#: Below this a page is not to blame.
-_SMALLEST = 50
-#: Good pages in a row before a size that shrank is raised by half.
-_GOOD_PAGES = 4
 #: Instances named in one request.
 _REFERENCES = 1000
+#: A load that is resumed this long after its start begins anew: the cursor of its changes would die before it is needed.
+_RESUMED_MS = 2 * 24 * 3600 * 1000
 #: The only refusals after which a cursor is worth nothing.
 _EXPIRED = re.compile(r"cursor has expired|invalid cursor provided", re.IGNORECASE)
-
-
-class CursorExpiredError(Exception):
-    """The server no longer takes the cursor, and says so."""
-
-
-class PageSize:
-    """How many instances to ask for."""
-
-    def __init__(self, most: int) -> None:
-        self.now = most
-        self._most = most
-        self._good = 0
-
-    def too_much(self) -> bool:
-        """Halve; False if that would be pointless."""
-        if self.now <= _SMALLEST:
-            return False
-        self.now = max(_SMALLEST, self.now // 2)
-        self._good = 0
-        return True
-
-    def fine(self) -> None:
-        self._good += 1
-        if self._good >= _GOOD_PAGES and self.now < self._most:
-            self.now = min(self._most, self.now + self.now // 2)
-            self._good = 0
 
 
 class Asking:
@@ -73,17 +46,34 @@ class Asking:
         self.sync_size = PageSize(page_size)
         self.load_size = PageSize(load_page_size)
 
+    async def begin(self, generation: int) -> CurrentState:
+        """The state of a load before its first page."""
+        now_ms = server_time_ms(self._client)
+        return CurrentState(phase="load", generation=generation, live=await self.from_now(), live_ms=now_ms)
+
+    def is_stale(self, state: CurrentState) -> bool:
+        """Whether a load that began so would end with a cursor that is dead."""
+        return server_time_ms(self._client) - state.live_ms > _RESUMED_MS
+
     async def from_now(self) -> str:
         """A sync cursor that yields what changes from now on."""
         body = self._body(1, None, self._followed, mode="noBackfill")
         return self._present(self._decoder.page(await self._client.post_for_bytes(_SYNC, body)).cursor)
 
     async def load_page(self, cursor: str | None) -> Page:
-        """A page of all instances; its cursor is None after the last. Raises CursorExpiredError."""
+        """A page of all instances; its cursor is None after the last. Raises FeedLostError."""
         return await self._page(_QUERY, self.load_size, cursor, self._source.filter)
 
+    async def rows(self, page: Page) -> Rows:
+        """What is in a page, as columns."""
+        return await self._decoder.in_thread(self._decoder.rows, page)
+
+    def fine(self) -> None:
+        """A page of a load was no trouble."""
+        self.load_size.fine()
+
     async def changes_page(self, cursor: str) -> tuple[Page, bool]:
-        """(a page of changes, whether it was full). Raises CursorExpiredError."""
+        """(a page of changes, whether it was full). Raises FeedLostError."""
         page = await self._page(_SYNC, self.sync_size, cursor, self._followed, mode="noBackfill")
         self._present(page.cursor)
         return page, page.count >= self.sync_size.now
@@ -109,12 +99,12 @@ class Asking:
                 body = await self._client.post_for_bytes(
                     path,
                     self._body(size.now, cursor, wanted, **more),
-                    at_once=_TOO_MUCH if size.now > _SMALLEST else (),
+                    at_once=_TOO_MUCH if size.now > size.smallest else (),
                 )
                 break
             except CdfRequestError as error:
                 if cursor and error.status == 400 and _EXPIRED.search(error.message):
-                    raise CursorExpiredError(error.message) from error
+                    raise FeedLostError(error.message) from error
                 raise
             except CdfUnavailableError as error:
                 if error.status not in _TOO_MUCH or not size.too_much():

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_replicator.exceptions import LakeError
 from airflow_provider_replicator.lake.arrow import arrow_type, column_array
 from airflow_provider_replicator.lake.columns import Column
-from airflow_provider_replicator.lake.instances.misfits import Misfit, checked, parsed
-from airflow_provider_replicator.lake.instances.schema import DELETED, KEY, RESCUED, system_columns
+from airflow_provider_replicator.lake.feeds.layout import RESCUED
+from airflow_provider_replicator.lake.instances.misfits import checked, parsed
+from airflow_provider_replicator.lake.instances.schema import DELETED, KEY, system_columns
 from airflow_provider_replicator.lake.instances.shapes import ROWS, answer_types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
+    from airflow_provider_replicator.lake.feeds.rows import Misfit
     from airflow_provider_replicator.lake.instances.schema import InstanceSource
 
 
@@ -44,6 +46,7 @@ class Rows:
     columns: dict[str, pa.Array]
     read: int
     misfits: Sequence[Misfit] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict)
     changed_ms: int = 0
 
     def __len__(self) -> int:
@@ -76,6 +79,11 @@ class Page:
     count: int
     body: bytes = field(repr=False)
     items: list[Any] | None = field(repr=False)
+
+    @property
+    def last(self) -> bool:
+        """Whether a load ends here."""
+        return not self.cursor or not self.count
 
 
 class Decoder:

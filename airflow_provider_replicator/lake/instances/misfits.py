@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.exceptions import LakeError
-from airflow_provider_replicator.lake.instances.schema import RESCUED
+from airflow_provider_replicator.lake.feeds.layout import RESCUED
+from airflow_provider_replicator.lake.feeds.rows import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_replicator.lake.columns import Column
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misfit:
-    """One instance with values that do not fit. ``key`` is ``space:externalId``, ``document`` the instance as it came."""
-
-    key: str
-    reason: str
-    document: Any
 
 
 def parsed(body: bytes) -> Any:

@@ -67,6 +67,4 @@ class InstancesOptions:
             ("commit_bytes", 10**12),
             ("parallel", 1000),
         ):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= most:
-                raise ConfigurationError(f"{name} is {value}: write a whole number from 1 to {most}")
+            within(name, getattr(self, name), most)

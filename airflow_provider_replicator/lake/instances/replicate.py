@@ -11,7 +11,7 @@ from airflow_provider_replicator.cdf.together import together
 from airflow_provider_replicator.core.collector import seldom_collected
 from airflow_provider_replicator.core.dead_letters import DeadLetters
 from airflow_provider_replicator.core.report import Report
-from airflow_provider_replicator.lake.instances.counting import Counts
+from airflow_provider_replicator.lake.feeds.counting import FeedCounts
 from airflow_provider_replicator.lake.instances.select import parallel_reads, sources_of
 from airflow_provider_replicator.lake.instances.source_run import SourceRun
 
@@ -43,7 +43,7 @@ async def replicate_instances(
 
         async def one(part: InstanceSource) -> None:
             async with places:
-                counts = Counts(source=part, report=report, letters=letters, progress=progress)
+                counts = FeedCounts(path=part.path, report=report, letters=letters, progress=progress)
                 await SourceRun(source, lake, part, options, counts).run()
 
         async with together() as group:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_replicator.lake.columns import Column, TableSchema, column_names
+from airflow_provider_replicator.lake.feeds.layout import BATCH, ORDER, RESCUED, FeedLayout
 from airflow_provider_replicator.lake.location import path_part
 from airflow_provider_replicator.lake.stream import query_hash
 
@@ -19,11 +20,7 @@ Instances = Literal["nodes", "edges"]
 #: What identifies an instance within its table.
 KEY = ("_space", "_externalId")
 DELETED = "_deletedTime"
-#: The batch (of the stream) that a row of the changes table came with, and its place therein.
-BATCH = "_batch"
-ORDER = "_order"
-#: Values that did not fit their columns, as a JSON object by property.
-RESCUED = "_rescued"
+_DELETED = Column(name=DELETED, kind="timestamp")
 _ALL_EDGES = "instances/_edges/"
 
 _KINDS: dict[str, Kind] = {
@@ -51,11 +48,6 @@ _NODES = (
     Column(name="_type", kind="reference"),
 )
 _EDGES = (*_NODES, Column(name="_startNode", kind="reference"), Column(name="_endNode", kind="reference"))
-_CHANGES = (
-    Column(name=DELETED, kind="timestamp"),
-    Column(name=BATCH, kind="int64"),
-    Column(name=ORDER, kind="int32"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +130,32 @@ def table_path(view: ViewRef, instances: Instances) -> str:
     return f"instances/{path_part(view.space)}/{path_part(view.external_id)}/{path_part(view.version)}/{instances}"
 
 
-def beside(path: str, what: Literal["changes", "resync"]) -> str:
-    """Where the table is that belongs to the current-state table at ``path``: ``…/nodes`` has ``…/nodes_changes``. No space's name
-    begins with an underscore, so what belongs to all edges of a space takes nobody's place either.
+def layout_of(path: str) -> FeedLayout:
+    """The tables that belong to the current-state table at ``path``: ``…/nodes`` has ``…/nodes_changes``. No space's name begins
+    with an underscore, so what belongs to all edges of a space takes nobody's place either.
     """
-    if path.startswith(_ALL_EDGES):
-        return f"{_ALL_EDGES.rstrip('/')}_{what}/{path.removeprefix(_ALL_EDGES)}"
-    return f"{path}_{what}"
+
+    def beside(what: str) -> str:
+        if path.startswith(_ALL_EDGES):
+            return f"{_ALL_EDGES.rstrip('/')}_{what}/{path.removeprefix(_ALL_EDGES)}"
+        return f"{path}_{what}"
+
+    return FeedLayout(
+        path=path,
+        changes_path=beside("changes"),
+        resync_path=beside("resync"),
+        key=KEY,
+        deleted=_DELETED,
+        plain=("_externalId",),
+    )
+
+
+def layout_at(path: str) -> FeedLayout | None:
+    """The same, if there may be such a table at ``path``."""
+    parts = path.split("/")
+    is_edges = len(parts) == 3 and parts[1] == "_edges"
+    is_view = len(parts) == 5 and parts[4] in ("nodes", "edges")
+    return layout_of(path) if parts[0] == "instances" and (is_edges or is_view) else None
 
 
 def edges_path(space: str) -> str:
@@ -153,13 +164,13 @@ def edges_path(space: str) -> str:
 
 
 def current_schema(
-    source: InstanceSource, *, known: Mapping[str, str] | None = None, rescue: bool = False
+    source: InstanceSource, known: Mapping[str, str] | None = None, *, rescue: bool = False
 ) -> TableSchema:
     """The columns of the current-state table. ``known``: property -> column, as the table that exists calls them."""
     system = system_columns(source.instances)
-    taken = {column.name: column.name for column in (*system, *_CHANGES)}
+    ours = [column.name for column in system] + [DELETED, BATCH, ORDER, RESCUED]
     names = column_names(
-        (column.source_name for column in source.properties), {**(known or {}), **taken, RESCUED: RESCUED}
+        (column.source_name for column in source.properties), {**(known or {}), **{name: name for name in ours}}
     )
     columns = tuple(
         Column(
@@ -173,11 +184,6 @@ def current_schema(
     )
     rescued = (Column(name=RESCUED, kind="json"),) if rescue else ()
     return TableSchema(columns=(*system, *columns, *rescued), key=KEY)
-
-
-def changes_schema(current: TableSchema) -> TableSchema:
-    """The columns of the changes table: those of the current one, and which change it was."""
-    return current.with_columns(*_CHANGES)
 
 
 def system_columns(instances: Instances) -> tuple[Column, ...]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.lake.feeds.known import belongs_to_another
 from airflow_provider_replicator.lake.find import is_wild, matching_tables
-from airflow_provider_replicator.lake.instances.current import is_instances_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,15 +72,10 @@ def _paths(objects: Objects, pattern: str, name: str | None, missing_ok: bool) -
         return ["/".join(parts)]
     if name is not None:
         raise ConfigurationError(f"tables: {pattern!r} may be several tables, which cannot all be called {name!r}")
-    paths = [path for path in matching_tables(objects, pattern) if not _belongs_to_another(path)]
+    paths = [path for path in matching_tables(objects, pattern) if not belongs_to_another(path)]
     if not paths and not missing_ok:
         raise ConfigurationError(f"tables: there is no table {pattern!r} (missing_ok=True goes on without)")
     return paths
-
-
-def _belongs_to_another(path: str) -> bool:
-    """Changes that wait, and a resync on its way: part of the table of instances beside which they are."""
-    return path.startswith("instances/") and not is_instances_table(path)
 
 
 def _no_clash(found: Mapping[str, str]) -> None:

@@ -8,30 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.exceptions import LakeError
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.instances.current import current_frame, is_instances_table, pin
+from airflow_provider_replicator.lake.feeds.current import current_frame, pin
+from airflow_provider_replicator.lake.feeds.known import layout_at
 from airflow_provider_replicator.lake.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
     from deltalake import DeltaTable
 
-    from airflow_provider_replicator.lake.instances.current import Pinned
+    from airflow_provider_replicator.lake.feeds.current import Pinned
     from airflow_provider_replicator.lake.location import Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """``path`` at ``version``, to be published as ``name``. ``instances``: with the changes that waited at that moment."""
+    """``path`` at ``version``, to be published as ``name``. ``feed``: with the changes that waited at that moment."""
 
     path: str
     name: str
     table_id: str
     version: int
-    instances: Pinned | None = None
+    feed: Pinned | None = None
 
     @property
     def changes_version(self) -> int | None:
-        return self.instances.changes_version if self.instances else None
+        return self.feed.changes_version if self.feed else None
 
 
 def pinned(lake: Lake, path: str, name: str) -> Pin | None:
@@ -40,9 +41,9 @@ def pinned(lake: Lake, path: str, name: str) -> Pin | None:
     if handle is None:
         return None
     table_id = str(handle.metadata().id)
-    if is_instances_table(path):
-        instances = pin(lake, path)
-        return Pin(path=path, name=name, table_id=table_id, version=instances.version, instances=instances)
+    if layout_at(path) is not None:
+        feed = pin(lake, path)
+        return Pin(path=path, name=name, table_id=table_id, version=feed.version, feed=feed)
     return Pin(path=path, name=name, table_id=table_id, version=handle.version())
 
 
@@ -64,7 +65,7 @@ def content(lake: Lake, pin: Pin) -> Content:
         raise LakeError(f"{pin.path}: version {pin.version} is gone")
     waiting = pin.changes_version is not None
     with lake_errors(f"read {pin.path}"):
-        frame = current_frame(lake, pin.instances) if pin.instances and waiting else pl.scan_delta(handle)
+        frame = current_frame(lake, pin.feed) if pin.feed and waiting else pl.scan_delta(handle)
         return Content(frame, _metadata(handle), None if waiting else _rows(handle))
 
 

@@ -20,9 +20,9 @@ from airflow_provider_replicator.exceptions import (
     PartialReplicationError,
     SchemaChangedError,
 )
-from airflow_provider_replicator.lake.instances.current import pin
-from airflow_provider_replicator.lake.instances.state import changes_state, changes_stream
-from airflow_provider_replicator.lake.instances.tables import SourceTables
+from airflow_provider_replicator.lake.feeds.current import pin
+from airflow_provider_replicator.lake.feeds.state import changes_state, changes_stream
+from airflow_provider_replicator.lake.feeds.tables import FeedTables
 from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import Watched
 from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, SPACE, TYPES, options
@@ -488,15 +488,15 @@ def test_maintenance_in_between_is_no_conflict(world: World, monkeypatch: pytest
     """A compaction commits while changes are about to be merged: the merge is done again on what it left."""
     world.make(range(6))
     world.run(load_page_size=2, commit_rows=2)
-    inner = SourceTables.merge_if_due
+    inner = FeedTables.merge_if_due
 
-    def after_compaction(tables: SourceTables, *, caught_up: bool) -> bool:
+    def after_compaction(tables: FeedTables, *, caught_up: bool) -> bool:
         handle = Table(world.lake, NODES).open()
         assert handle is not None
         handle.optimize.compact()
         return inner(tables, caught_up=caught_up)
 
-    monkeypatch.setattr(SourceTables, "merge_if_due", after_compaction)
+    monkeypatch.setattr(FeedTables, "merge_if_due", after_compaction)
     world.make([1, 2], name="again")
     world.delete("p3")
     assert did(world, merge_when=ALWAYS) == ["merge"]

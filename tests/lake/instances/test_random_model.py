@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from airflow_provider_replicator.exceptions import LakeConflictError
-from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
+from airflow_provider_replicator.lake.feeds.options import MergeWhen
+from airflow_provider_replicator.lake.instances.options import InstancesOptions
 from airflow_provider_replicator.lake.objects import LocalObjects
 from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import Watched

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
 from airflow_provider_replicator.cdf.http.client import CdfClient
 from airflow_provider_replicator.cdf.http.credentials import StaticToken
-from airflow_provider_replicator.lake.instances.current import current_frame
-from airflow_provider_replicator.lake.instances.options import InstancesOptions, MergeWhen
+from airflow_provider_replicator.lake.feeds.current import current_frame
+from airflow_provider_replicator.lake.feeds.options import MergeWhen
+from airflow_provider_replicator.lake.instances.options import InstancesOptions
 from airflow_provider_replicator.lake.instances.replicate import replicate_instances
 from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import SETTINGS, Project

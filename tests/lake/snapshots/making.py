@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from airflow_provider_replicator.lake.arrow import batch, column_array
 from airflow_provider_replicator.lake.columns import Column, TableSchema
-from airflow_provider_replicator.lake.instances.schema import beside, changes_schema, system_columns
-from airflow_provider_replicator.lake.instances.state import (
+from airflow_provider_replicator.lake.feeds.state import (
     ChangesState,
     CurrentState,
     changes_stream,
     current_stream,
 )
+from airflow_provider_replicator.lake.instances.schema import layout_of, system_columns
 from airflow_provider_replicator.lake.snapshots.options import SnapshotOptions
 from airflow_provider_replicator.lake.snapshots.publish import publish
 from airflow_provider_replicator.lake.table import Table
@@ -87,8 +87,8 @@ def write_instances(
     state = CurrentState(phase=phase, generation=1, live="", live_ms=0, merged=merged, doubles=False)  # type: ignore[arg-type]
     transaction = current_stream(table).advance(handle, state.as_json(), query="q")
     table.append(handle, rows_batch(schema, current), transaction=transaction)
-    waiting = Table(lake, beside(path, "changes"))
-    with_change = changes_schema(schema)
+    waiting = Table(lake, layout_of(path).changes_path)
+    with_change = layout_of(path).changes_schema(schema)
     for number, rows in enumerate(changes or [[]], 1):
         opened = waiting.prepare(with_change)
         numbered = [{**row, "_batch": number, "_order": place} for place, row in enumerate(rows)]
