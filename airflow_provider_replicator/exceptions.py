@@ -19,7 +19,8 @@
     │   ├── SchemaChangedError         a table cannot follow the source: a column changed its type, or may not be added
     │   ├── CouchRequestError          a CouchDB server refused the request: 400, 404, 409, 412, 413 …
     │   │   ├── CouchNotFoundError     404: no such database or document
-    │   │   └── CouchConflictError     409 or 412: it exists already, or somebody else changed it first
+    │   │   ├── CouchConflictError     409 or 412: it exists already, or somebody else changed it first
+    │   │   └── CouchTooLargeError     the answer is larger than the bound that was set for it
     │   ├── CouchAccessError           401 or 403 of a CouchDB server: never retried, servers lock accounts
     │   └── ReplicationFailedError     a replication job cannot get on without somebody changing something
     └── TransientError                 the same call may succeed later
@@ -181,6 +182,10 @@ class CouchNotFoundError(CouchRequestError):
 
 class CouchConflictError(CouchRequestError):
     """409 or 412: it exists already, or somebody else changed it first."""
+
+
+class CouchTooLargeError(CouchRequestError):
+    """The answer is larger than ``max_bytes`` of the request: whoever set that bound asks for less. ``status`` is 413."""
 
 
 class CouchAccessError(PermanentError):

@@ -7,13 +7,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_replicator.couchdb.headers import USER_AGENT, lowered
+from airflow_provider_replicator.couchdb.answers import PIECE, USER_AGENT, lowered, too_large
 from airflow_provider_replicator.couchdb.tls import context, untrusted
 from airflow_provider_replicator.couchdb.transport import Answer
 from airflow_provider_replicator.exceptions import CouchConnectionError
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
 
     from airflow_provider_replicator.couchdb.connection import CouchConnection
     from airflow_provider_replicator.couchdb.transport import Request
@@ -55,7 +55,7 @@ class AiohttpTransport:
                     sock_read=request.read_timeout or connection.read_timeout,
                 ),
             ) as response:
-                body = await response.read()
+                body = await _body(response, request)
                 return Answer(status=response.status, headers=lowered(response.headers.items()), body=body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = _failure(error, request.url, connection)
@@ -89,6 +89,19 @@ class AiohttpTransport:
         if verify not in self._contexts:
             self._contexts[verify] = context(verify)
         return self._contexts[verify]
+
+
+async def _body(response: ClientResponse, request: Request) -> bytes:
+    if request.max_bytes is None:
+        return await response.read()
+    pieces, size = [], 0
+    async for piece in response.content.iter_chunked(PIECE):
+        size += len(piece)
+        if size > request.max_bytes:
+            response.close()
+            raise too_large(request)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _failure(error: Exception, url: str, connection: CouchConnection) -> Exception:

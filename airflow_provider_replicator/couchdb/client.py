@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_replicator.core.retry import retry_after_seconds, verdict
 from airflow_provider_replicator.couchdb import urls
+from airflow_provider_replicator.couchdb.answers import where as where_of
 from airflow_provider_replicator.couchdb.auth.signing import SignInError, signer
 from airflow_provider_replicator.couchdb.blocking import run
 from airflow_provider_replicator.couchdb.refusals import refusal, said
@@ -23,7 +24,7 @@ from airflow_provider_replicator.couchdb.transport import Answer, Request
 from airflow_provider_replicator.exceptions import CouchConnectionError, CouchRequestError, CouchUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from airflow_provider_replicator.couchdb.connection import CouchConnection
     from airflow_provider_replicator.couchdb.transport import Transport
@@ -98,14 +99,27 @@ class CouchClient:
         json: Any | None = None,
         read_timeout: float | None = None,
         idempotent: bool = True,
+        max_bytes: int | None = None,
+        at_once: Collection[int] = (),
     ) -> Answer:
-        """The whole answer: status, headers, bytes. Its status is 2xx; everything else raises."""
+        """The whole answer: status, headers, bytes. Its status is 2xx; everything else raises.
+
+        ``max_bytes``: a larger body raises CouchTooLargeError before it fills the memory. ``at_once``: statuses that are not asked
+        again but raised as CouchUnavailableError, because the caller will ask for less.
+        """
         import orjson
 
         url = self.connection.base_url + (urls.path(*segments) if segments else "/") + urls.query(params)
         body = None if json is None else orjson.dumps(json)
-        request = Request(method=method, url=url, headers=_headers(body), body=body, read_timeout=read_timeout)
-        return await self._until_answered(request, idempotent=idempotent)
+        request = Request(
+            method=method,
+            url=url,
+            headers=_headers(body),
+            body=body,
+            read_timeout=read_timeout,
+            max_bytes=max_bytes,
+        )
+        return await self._until_answered(request, idempotent=idempotent, at_once=at_once)
 
     async def features(self) -> ServerInfo:
         """What the server says of itself; asked once."""
@@ -129,10 +143,10 @@ class CouchClient:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _until_answered(self, request: Request, *, idempotent: bool) -> Answer:
+    async def _until_answered(self, request: Request, *, idempotent: bool, at_once: Collection[int]) -> Answer:
         """Ask until there is an answer, or asking again is no use."""
         retry = self.connection.retry
-        failures, since, where = 0, self._clock(), _where(request)
+        failures, since, where = 0, self._clock(), where_of(request)
         while True:
             failed = await self._attempt(request, where)
             if isinstance(failed, Answer):
@@ -145,7 +159,7 @@ class CouchClient:
                 retry_after=failed.retry_after,
                 connected=failed.connected,
             )
-            if wait is None or (failed.maybe_done and not idempotent):
+            if wait is None or (failed.maybe_done and not idempotent) or failed.status in at_once:
                 raise self._given_up(failed, where, failures)
             _LOG.info("%s: %s; asking again in %.1f s", where, failed.reason, wait)
             await self.transport.sleep(wait)
@@ -209,10 +223,9 @@ class Failure:
     connected: bool = True
     maybe_done: bool
 
-
-def _where(request: Request) -> str:
-    """For messages and logs: without the query, which is long and says nothing."""
-    return f"{request.method} {request.url.partition('?')[0]}"
+    @property
+    def status(self) -> int | None:
+        return None if self.answer is None else self.answer.status
 
 
 def _headers(body: bytes | None) -> dict[str, str]:

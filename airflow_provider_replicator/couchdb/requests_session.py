@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_replicator.core.retry import verdict
+from airflow_provider_replicator.couchdb.answers import USER_AGENT, lowered
 from airflow_provider_replicator.couchdb.auth.signing import SignInError, signer
 from airflow_provider_replicator.couchdb.blocking import run
-from airflow_provider_replicator.couchdb.headers import USER_AGENT, lowered
 from airflow_provider_replicator.couchdb.refusals import refusal, said
 from airflow_provider_replicator.couchdb.requests_transport import RequestsTransport, adapter
 from airflow_provider_replicator.couchdb.transport import Answer

@@ -9,13 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_replicator.couchdb.headers import USER_AGENT, lowered
+from airflow_provider_replicator.couchdb.answers import PIECE, USER_AGENT, lowered, too_large
 from airflow_provider_replicator.couchdb.tls import context, untrusted
 from airflow_provider_replicator.couchdb.transport import Answer
 from airflow_provider_replicator.exceptions import CouchConnectionError
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest
+    from requests import PreparedRequest, Response
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
@@ -53,9 +53,9 @@ class RequestsTransport:
                 proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
             )
             with response:
-                body = response.content
+                body = _body(response, request)
                 headers = lowered(response.raw.headers.iteritems())
-            return Answer(status=response.status_code, headers=headers, body=body or b"")
+            return Answer(status=response.status_code, headers=headers, body=body)
         except (RequestException, HTTPError, OSError) as error:
             failure = _failure(error, request.url, connection)
         # Raised here, so that the original is not chained to it: it holds the request with its credentials.
@@ -122,6 +122,18 @@ def _adapter_class() -> Any:
             """Nothing: the context says whom to trust."""
 
     return Adapter
+
+
+def _body(response: Response, request: Request) -> bytes:
+    if request.max_bytes is None:
+        return response.content or b""
+    pieces, size = [], 0
+    for piece in response.iter_content(PIECE):
+        size += len(piece)
+        if size > request.max_bytes:
+            raise too_large(request)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _prepared(request: Request) -> PreparedRequest:

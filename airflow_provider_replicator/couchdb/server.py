@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Self
 
+_PRODUCTS = {"The Apache Software Foundation": "Apache CouchDB", "PouchDB authors": "PouchDB Server"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerInfo:
@@ -40,4 +42,4 @@ class ServerInfo:
         )
 
     def __str__(self) -> str:
-        return f"{self.vendor} {self.version_text}".strip()
+        return f"{_PRODUCTS.get(self.vendor, self.vendor)} {self.version_text}".strip()

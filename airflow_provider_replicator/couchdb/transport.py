@@ -23,6 +23,8 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     #: Seconds until the first byte of the answer; None: what the connection says.
     read_timeout: float | None = None
+    #: Bytes of the answer's body, unpacked; a longer one is not read to its end. None: no bound.
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,10 @@ class Transport(Protocol):
     """Carries one request. Never retries, never authenticates, follows no redirect."""
 
     async def send(self, request: Request) -> Answer:
-        """Raises CouchConnectionError if no whole answer came: connect error, reset, timeout, cut body."""
+        """Raises CouchConnectionError if no whole answer came: connect error, reset, timeout, cut body.
+
+        CouchTooLargeError if it is larger than ``max_bytes``, ConfigurationError if the server's certificate is not trusted.
+        """
 
     async def sleep(self, seconds: float) -> None:
         """Wait. In a task, whoever stops the task ends it early, with asyncio.CancelledError."""

@@ -38,13 +38,12 @@ class SessionSigner(Renewing):
         import orjson
 
         where = f"POST {self._connection.base_url}/_session"
-        body = orjson.dumps({"name": self._auth.username, "password": self._auth.password})
         answer = await self._send(
             Request(
                 method="POST",
                 url=f"{self._connection.base_url}/_session",
                 headers={"Accept": "application/json", "Content-Type": "application/json"},
-                body=body,
+                body=orjson.dumps({"name": self._auth.username, "password": self._auth.password}),
             )
         )
         if answer.status in (401, 403):

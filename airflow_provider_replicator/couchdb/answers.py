@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Headers of answers, as one mapping."""
+"""What both transports do with an answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator import __version__
+from airflow_provider_replicator.exceptions import CouchTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_replicator.couchdb.transport import Request
+
 #: What every request says of its sender.
 USER_AGENT = f"airflow-provider-replicator/{__version__}"
+#: Bytes of a body that are read at once where its size is bounded.
+PIECE = 1 << 16
 
 
 def lowered(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -24,3 +29,13 @@ def lowered(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         else:
             found[key] = value
     return found
+
+
+def where(request: Request) -> str:
+    """A request in messages and logs: without the query, which is long and says nothing."""
+    return f"{request.method} {request.url.partition('?')[0]}"
+
+
+def too_large(request: Request) -> CouchTooLargeError:
+    reason = f"the answer is larger than {request.max_bytes} bytes"
+    return CouchTooLargeError(413, "answer_too_large", reason, path=where(request))
