@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Data: TypeAlias = pa.RecordBatchReader | pa.Table | pa.RecordBatch
 
 OnSchemaChange = Literal["evolve", "freeze"]
-#: Reader 1, writer 2 can be read by everything. Statistics of the first 32 columns only would leave the keys out.
+#: Reader 1, writer 2 can be read by everything.
 #: Opening a table, and each look at a stream's number, reads the commits since the last checkpoint: on S3 a request each.
 _CONFIGURATION = {"delta.checkpointInterval": "20"}
 #: Rows of a row group. Readers decode a group at a time: with the library's million, publishing a snapshot takes twice the memory.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -170,6 +171,28 @@ def test_partitions_are_used_where_a_page_takes_long(pair: Pair, monkeypatch: py
     assert report.requests["source"] <= 60
     assert report.seconds < 50 * 0.1
     assert len(pair.target.all("/events")) == 5000
+
+
+def test_an_unchanged_second_run_reads_in_more_partitions(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is written, reading is what takes the time: shorter partitions are worth their request."""
+    monkeypatch.setattr(listing, "PAGE", 100)
+    monkeypatch.setattr(CdfClient, "rate", lambda *_: None)
+    pair.source.create("/events", *({"externalId": f"e{n}"} for n in range(5000)))
+    asked: set[str] = set()
+
+    def before(request: HttpRequest) -> HttpResponse | None:
+        if request.path == "/events/list" and request.body:
+            asked.add(json.loads(request.body).get("partition", ""))
+        return None
+
+    def partitions() -> int:
+        asked.clear()
+        pair.replicate("events")
+        return len(asked - {""})
+
+    pair.wrap["source"] = lambda transport: Watched(transport, before=before)
+    assert partitions() == 5
+    assert partitions() == 10
 
 
 # -- killed and tried again
