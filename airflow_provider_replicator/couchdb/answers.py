@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator import __version__
-from airflow_provider_replicator.exceptions import CouchTooLargeError
+from airflow_provider_replicator.exceptions import CouchConnectionError, CouchRequestError, CouchTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from airflow_provider_replicator.couchdb.transport import Request
+    from airflow_provider_replicator.couchdb.transport import Answer, Request
 
 #: What every request says of its sender.
 USER_AGENT = f"airflow-provider-replicator/{__version__}"
@@ -39,3 +39,15 @@ def where(request: Request) -> str:
 def too_large(request: Request) -> CouchTooLargeError:
     reason = f"the answer is larger than {request.max_bytes} bytes"
     return CouchTooLargeError(413, "answer_too_large", reason, path=where(request))
+
+
+def parsed(answer: Answer, segments: Sequence[str]) -> Any:
+    """The JSON of an answer to a request with these segments."""
+    where = "/" + "/".join(segments)
+    try:
+        return answer.json()
+    except ValueError:
+        pass
+    if "html" in answer.headers.get("content-type", ""):
+        raise CouchRequestError(answer.status, "not_json", "this is a web page: check the host", path=where)
+    raise CouchConnectionError(f"{where}: the answer is not JSON")

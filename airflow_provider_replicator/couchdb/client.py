@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_replicator.core.retry import retry_after_seconds, verdict
 from airflow_provider_replicator.couchdb import urls
+from airflow_provider_replicator.couchdb.answers import parsed
 from airflow_provider_replicator.couchdb.answers import where as where_of
 from airflow_provider_replicator.couchdb.auth.signing import SignInError, signer
 from airflow_provider_replicator.couchdb.blocking import run
 from airflow_provider_replicator.couchdb.refusals import refusal, said
 from airflow_provider_replicator.couchdb.server import ServerInfo
 from airflow_provider_replicator.couchdb.transport import Answer, Request
-from airflow_provider_replicator.exceptions import CouchConnectionError, CouchRequestError, CouchUnavailableError
+from airflow_provider_replicator.exceptions import CouchConnectionError, CouchUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -67,7 +68,7 @@ class CouchClient:
 
         ``params``: None is left out; ``keys`` and what else CouchDB reads as JSON is encoded so.
         """
-        return _parsed(await self.answer("GET", *segments, params=params, read_timeout=read_timeout), segments)
+        return parsed(await self.answer("GET", *segments, params=params, read_timeout=read_timeout), segments)
 
     async def post(
         self,
@@ -81,15 +82,15 @@ class CouchClient:
         answer = await self.answer(
             "POST", *segments, params=params, json=json, read_timeout=read_timeout, idempotent=idempotent
         )
-        return _parsed(answer, segments)
+        return parsed(answer, segments)
 
     async def put(self, *segments: str, json: Any | None = None, params: Mapping[str, Any] | None = None) -> Any:
         """PUT, parsed; ``json=None``: without a body. After a lost answer it is sent again: a conflict may then be our own doing."""
-        return _parsed(await self.answer("PUT", *segments, params=params, json=json), segments)
+        return parsed(await self.answer("PUT", *segments, params=params, json=json), segments)
 
     async def delete(self, *segments: str, params: Mapping[str, Any] | None = None) -> Any:
         """DELETE, parsed. After a lost answer it is sent again: "not found" or a conflict may then be our own doing."""
-        return _parsed(await self.answer("DELETE", *segments, params=params), segments)
+        return parsed(await self.answer("DELETE", *segments, params=params), segments)
 
     async def answer(
         self,
@@ -234,14 +235,3 @@ def _headers(body: bytes | None) -> dict[str, str]:
 
 def _with(request: Request, credentials: Mapping[str, str]) -> Request:
     return replace(request, headers={**request.headers, **credentials})
-
-
-def _parsed(answer: Answer, segments: tuple[str, ...]) -> Any:
-    where = "/" + "/".join(segments)
-    try:
-        return answer.json()
-    except ValueError:
-        pass
-    if "html" in answer.headers.get("content-type", ""):
-        raise CouchRequestError(answer.status, "not_json", "this is a web page: check the host", path=where)
-    raise CouchConnectionError(f"{where}: the answer is not JSON")

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from airflow_provider_replicator.couchdb.answers import parsed
 from airflow_provider_replicator.exceptions import CouchConflictError, CouchNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_replicator.couchdb.client import CouchClient
+    from airflow_provider_replicator.couchdb.transport import Answer
 
 Style = Literal["main_only", "all_docs"]
 
@@ -100,48 +102,58 @@ async def all_docs(
     return rows
 
 
-async def changes(
-    client: CouchClient,
-    database: str,
-    *,
-    since: str | int | None = None,
-    limit: int | None = None,
-    style: Style = "main_only",
-    include_docs: bool = False,
-    attachments: bool = False,
-    seq_interval: int | None = None,
-    selector: Mapping[str, Any] | None = None,
-    doc_ids: Sequence[str] | None = None,
-    filter: str | None = None,  # noqa: A002 - the server's name
-    query_params: Mapping[str, Any] | None = None,
-    wait_seconds: float | None = None,
-    descending: bool = False,
-) -> ChangesPage:
-    """One page of the feed after ``since``. One of ``selector``, ``doc_ids`` and ``filter`` (with ``query_params``) restricts it.
+class Asked(TypedDict, total=False):
+    """What a ``_changes`` feed is asked for. One of ``selector``, ``doc_ids`` and ``filter`` (with ``query_params``) restricts it.
 
-    ``wait_seconds``: where there is nothing new, the server waits that long for something (long poll).
+    ``wait_seconds``: where there is nothing new, the server waits that long for something (long poll). ``max_bytes``, ``at_once``: as
+    in :meth:`~airflow_provider_replicator.couchdb.client.CouchClient.answer`.
     """
-    params: dict[str, Any] = {
-        "since": since,
-        "limit": limit,
-        "style": None if style == "main_only" else style,
-        "include_docs": include_docs or None,
-        "attachments": attachments or None,
-        "seq_interval": seq_interval,
-        "descending": descending or None,
-    }
-    read_timeout = None
+
+    since: str | int | None
+    limit: int | None
+    style: Style
+    include_docs: bool
+    attachments: bool
+    seq_interval: int | None
+    selector: Mapping[str, Any] | None
+    doc_ids: Sequence[str] | None
+    filter: str | None
+    query_params: Mapping[str, Any] | None
+    wait_seconds: float | None
+    descending: bool
+    read_timeout: float | None
+    max_bytes: int | None
+    at_once: Collection[int]
+
+
+async def changes(client: CouchClient, database: str, **asked: Unpack[Asked]) -> ChangesPage:
+    """One page of the feed after ``since``."""
+    answer = parsed(await changes_answer(client, database, **asked), (database, "_changes"))
+    return ChangesPage(rows=answer["results"], last_seq=answer["last_seq"], pending=answer.get("pending"))
+
+
+async def changes_answer(client: CouchClient, database: str, **asked: Unpack[Asked]) -> Answer:
+    """The same, not parsed."""
+    params: dict[str, Any] = {name: asked.get(name) or None for name in ("include_docs", "attachments", "descending")}
+    params |= {name: asked.get(name) for name in ("since", "limit", "seq_interval")}
+    params["style"] = "all_docs" if asked.get("style") == "all_docs" else None
+    read_timeout = asked.get("read_timeout")
+    wait_seconds = asked.get("wait_seconds")
     if wait_seconds is not None:
         params |= {"feed": "longpoll", "timeout": int(wait_seconds * 1000)}
-        read_timeout = wait_seconds + client.connection.read_timeout
-    if query_params:
-        params = {**query_params, **{name: value for name, value in params.items() if value is not None}}
-    body, params["filter"] = _restriction(selector, doc_ids, filter)
-    if body is None:
-        answer = await client.get(database, "_changes", params=params, read_timeout=read_timeout)
-    else:
-        answer = await client.post(database, "_changes", json=body, params=params, read_timeout=read_timeout)
-    return ChangesPage(rows=answer["results"], last_seq=answer["last_seq"], pending=answer.get("pending"))
+        read_timeout = wait_seconds + (read_timeout or client.connection.read_timeout)
+    body, params["filter"] = _restriction(asked.get("selector"), asked.get("doc_ids"), asked.get("filter"))
+    sent = {**(asked.get("query_params") or {}), **{name: value for name, value in params.items() if value is not None}}
+    return await client.answer(
+        "GET" if body is None else "POST",
+        database,
+        "_changes",
+        params=sent,
+        json=body,
+        read_timeout=read_timeout,
+        max_bytes=asked.get("max_bytes"),
+        at_once=asked.get("at_once", ()),
+    )
 
 
 async def pending(client: CouchClient, database: str, since: str | int | None) -> int | None:
