@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Each test process has servers of its own; a file's tests stay in one process. Those with a real Airflow run alone.
+TEST_PROCESSES ?= 2
 # A test or a demo must not inherit somebody's Airflow settings.
 CLEAN_ENV := env -u AIRFLOW_HOME -u AIRFLOW_CONFIG
 
@@ -33,8 +35,9 @@ up: env ## Run Airflow (http://127.0.0.1:8080) with the sandbox, the connections
 	@$(CLEAN_ENV) $(BIN)/python -m scripts.up
 
 .PHONY: test
-test: env ## Run all tests (one group starts a real Airflow)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest
+test: env ## Run all tests (one group starts a real Airflow): make test TEST_PROCESSES=4
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -m 'not soak and not standalone' -n $(TEST_PROCESSES) --dist loadfile
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -m standalone
 
 .PHONY: soak
 soak: env ## Run the randomised tests for longer: make soak SIM_SECONDS=3600
