@@ -6,8 +6,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_replicator.core.arguments import Kind
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._arguments import Kind
 from airflow_provider_replicator.operators._engine_operator import WindowedOperator
 
 if TYPE_CHECKING:

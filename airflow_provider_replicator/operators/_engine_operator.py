@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_replicator.core.arguments import Kind, given
 from airflow_provider_replicator.exceptions import ReplicatorError, TransientError
-from airflow_provider_replicator.operators._arguments import Kind, given
 from airflow_provider_replicator.operators._engine_thread import EngineThread
 from airflow_provider_replicator.operators._window_arguments import WindowArguments
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
+from airflow_provider_replicator.core.arguments import Kind
 from airflow_provider_replicator.exceptions import PartialReplicationError, ReplicatorError
-from airflow_provider_replicator.operators._arguments import Kind
 from airflow_provider_replicator.operators._engine_operator import EngineOperator, WindowedOperator
 from airflow_provider_replicator.operators._outcome import emit_table_events, push_report, summary, table_alias
 

@@ -7,8 +7,8 @@ import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
+from airflow_provider_replicator.core.arguments import Kind, coerce
 from airflow_provider_replicator.exceptions import ConfigurationError, PartialReplicationError, ReplicatorError
-from airflow_provider_replicator.operators._arguments import Kind, coerce
 from airflow_provider_replicator.operators._base import CdfProjectsOperator
 from airflow_provider_replicator.operators._checkpoints import checkpoint_of
 from airflow_provider_replicator.operators._outcome import emit_asset_event, push_report, replica_alias, summary

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_replicator.core.arguments import coerce
 from airflow_provider_replicator.core.window import THREE_WAYS, resolve
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._arguments import coerce
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_replicator.core.arguments import Kind, coerce, import_function, read_shard
 from airflow_provider_replicator.core.window import moment_ms
 from airflow_provider_replicator.exceptions import ConfigurationError, ReplicatorError, VerificationError
-from airflow_provider_replicator.operators._arguments import Kind, coerce, import_function, read_shard
 from airflow_provider_replicator.operators._base import CdfProjectsOperator
 from airflow_provider_replicator.operators._outcome import push_report
 from airflow_provider_replicator.operators._replicate import CdfReplicateOperator, Run

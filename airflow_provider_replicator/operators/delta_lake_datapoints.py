@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_replicator.core.arguments import Kind, coerce, read_shard
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._arguments import Kind, coerce, read_shard
 from airflow_provider_replicator.operators._base import SELECTION
 from airflow_provider_replicator.operators._lake_base import CdfToDeltaOperator, CdfToDeltaWindowOperator
 

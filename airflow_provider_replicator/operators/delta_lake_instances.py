@@ -11,10 +11,10 @@ from airflow_provider_replicator.operators._lake_base import CdfToDeltaOperator
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_replicator.core.arguments import Kind
     from airflow_provider_replicator.core.report import Report
     from airflow_provider_replicator.lake.feeds.options import MergeWhen
     from airflow_provider_replicator.lake.instances.options import InstancesOptions
-    from airflow_provider_replicator.operators._arguments import Kind
     from airflow_provider_replicator.operators._lake_base import CdfToLakeRun
 
 _KINDS: dict[str, Kind] = {

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_replicator.core.arguments import Kind, coerce
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._arguments import Kind, coerce
 from airflow_provider_replicator.operators._base import SELECTION
 from airflow_provider_replicator.operators._lake_base import CdfToDeltaWindowOperator
 from airflow_provider_replicator.operators._outcome import table_alias

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_replicator.core.arguments import Kind, coerce
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._arguments import Kind, coerce
 from airflow_provider_replicator.operators._lake_base import DeltaOperator
 from airflow_provider_replicator.operators._outcome import emit_table_events, push_report, summary, table_alias
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.operators._arguments import Kind, coerce
+from airflow_provider_replicator.core.arguments import Kind, coerce
 from airflow_provider_replicator.operators._lake_base import DeltaOperator
 from airflow_provider_replicator.operators._outcome import push_report
 

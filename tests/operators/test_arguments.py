@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_replicator.core.arguments import Kind, coerce, coerce_all, import_function
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._arguments import Kind, coerce, coerce_all, import_function
 
 
 @pytest.mark.parametrize(
