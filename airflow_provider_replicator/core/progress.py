@@ -44,7 +44,7 @@ class Progress:
         done = values.get("read", 0)
         rate = max(0, done - self._logged_done) / (now - self._logged_at)
         self._logged_at, self._logged_done = now, done
-        shown = ", ".join(f"{name} {_thousands(values[name])}" for name in _SHOWN if values.get(name))
+        shown = ", ".join(f"{name} {thousands(values[name])}" for name in _SHOWN if values.get(name))
         name = what or getattr(counts, "resource", None)
         self._log((f"{name}: " if name else "") + (shown or "nothing yet") + _pace(done, rate, total))
 
@@ -56,20 +56,22 @@ def _counts(counts: Report | Mapping[str, int]) -> dict[str, int]:
 
 
 def _pace(done: int, rate: float, total: int | None) -> str:
-    text = f"; {_thousands(round(rate))}/s"
+    text = f"; {thousands(round(rate))}/s"
     if not total:
         return text
-    text += f", {min(100, 100 * done // total)} % of {_thousands(total)}"
+    text += f", {min(100, 100 * done // total)} % of {thousands(total)}"
     if rate > 0 and done < total:
-        text += f", {_duration((total - done) / rate)} left"
+        text += f", {duration((total - done) / rate)} left"
     return text
 
 
-def _thousands(number: int) -> str:
+def thousands(number: int) -> str:
+    """For people: ``1 234 567``."""
     return f"{number:_}".replace("_", " ")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """For people: ``5 s``, ``2 min 05 s``, ``3 h 07 min``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -38,9 +38,9 @@ class Policies:
 
     ``if_completed``: this very job has completed already (a task that was cleared): "reuse" its result, or "rerun" it, which
     copies what is new since. ``on_mismatch``: a document of this task and run exists with other options. ``on_duplicate``: another
-    document replicates the same pair with the same selection, and a server runs only one: "fail", "adopt" (follow that one), "wait"
-    (for its end, then run), or "replace" (stop it, if Airflow has made it, and run). ``on_write_failures``: the target refused documents
-    in this run. ``keep_document``: leave the job's document, which holds credentials, in the replicator database after success.
+    document replicates the same pair with the same selection, and a server runs only one: "fail", "adopt" (follow that one),
+    "wait" (for its end, then run), or "replace" (stop it, if Airflow has made it, and run). ``on_write_failures``: the target refused
+    documents in this run. ``keep_document``: leave the job's document, which holds credentials, where it is after success.
     """
 
     if_completed: IfCompleted = "reuse"

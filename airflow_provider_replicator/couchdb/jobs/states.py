@@ -6,11 +6,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_replicator.couchdb.jobs.errors import Duplicate, ErrorClass
+from airflow_provider_replicator.exceptions import CouchNotFoundError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_replicator.couchdb.client import CouchClient
-    from airflow_provider_replicator.couchdb.jobs.errors import ErrorClass
     from airflow_provider_replicator.couchdb.jobs.job import Job
 
 #: ``unseen``: the server's null, the document is known but nothing has been done with it yet. ``gone``: there is no document.
@@ -30,8 +32,11 @@ class Counters:
     doc_write_failures: int = 0
 
     def __sub__(self, other: Counters) -> Counters:
-        names = [field.name for field in fields(self)]
-        return Counters(**{name: getattr(self, name) - getattr(other, name) for name in names})
+        return Counters(**{name: value - getattr(other, name) for name, value in self.as_dict().items()})
+
+    def covers(self, other: Counters) -> bool:
+        """Nothing was counted less often than in ``other``."""
+        return all(value >= getattr(other, name) for name, value in self.as_dict().items())
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -52,7 +57,9 @@ class JobState:
     checkpointed_source_seq: str | None = None
     error: str | None = None
     error_class: ErrorClass | None = None
-    #: Crashes in a row.
+    #: The other document, where there is one that does the same.
+    duplicate: Duplicate | None = None
+    #: Crashes in a row; 0 also where the server does not count them (v1).
     error_count: int = 0
     job_id: str | None = None
     #: ISO 8601, whole seconds, by the server's clock.
@@ -63,15 +70,24 @@ class JobState:
     def terminal(self) -> bool:
         return self.state in TERMINAL
 
+    @property
+    def crashing(self) -> bool:
+        """The server tries again, later and later."""
+        return self.state in ("crashing", "error")
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON values without those that are not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> JobState:
-        counters = values.get("counters")
         known = {field.name for field in fields(cls)}
         kept = {name: value for name, value in values.items() if name in known}
-        return cls(**kept | {"counters": None if counters is None else Counters(**counters)})
+        if kept.get("counters") is not None:
+            kept["counters"] = Counters(**kept["counters"])
+        if kept.get("duplicate") is not None:
+            kept["duplicate"] = Duplicate(**kept["duplicate"])
+        return cls(**kept)
 
 
 async def read_state(mediator: CouchClient, replicator_db: str, doc_id: str) -> JobState:
@@ -79,9 +95,21 @@ async def read_state(mediator: CouchClient, replicator_db: str, doc_id: str) -> 
 
     A document that does not exist is state ``gone``, not an error. Raises what the client raises otherwise.
     """
-    raise NotImplementedError
+    info = await mediator.features()
+    return await _look(mediator, replicator_db, doc_id, scheduler=info.scheduler)
 
 
 async def state_of(mediator: CouchClient, job: Job) -> JobState:
-    """:func:`read_state` of a job."""
-    return await read_state(mediator, job.replicator_db, job.doc_id)
+    """:func:`read_state` of a job: always one request."""
+    return await _look(mediator, job.replicator_db, job.doc_id, scheduler=job.scheduler)
+
+
+async def _look(mediator: CouchClient, replicator_db: str, doc_id: str, *, scheduler: bool) -> JobState:
+    from airflow_provider_replicator.couchdb.jobs.reading import from_document, from_scheduler
+
+    try:
+        if scheduler:
+            return from_scheduler(await mediator.get("_scheduler", "docs", replicator_db, doc_id), mediator.connection)
+        return from_document(await mediator.get(replicator_db, doc_id), mediator.connection)
+    except CouchNotFoundError:
+        return JobState(state="gone")
