@@ -13,6 +13,7 @@ class RejectedDocumentError(Exception):
 
     def __init__(self, reason: Any) -> None:
         super().__init__(text(reason))
+        self.term = reason
         self.reason = text(reason)
 
 
