@@ -34,8 +34,12 @@ demo: env ## Replicate a real industrial data set between two local CDF projects
 up: env ## Run Airflow (http://127.0.0.1:8080) with the sandbox, the connections and the data, until Ctrl-C
 	@$(CLEAN_ENV) $(BIN)/python -m scripts.up
 
+.PHONY: pouchdb
+pouchdb: env ## Install pouchdb-server for the tests, where Node is present (done by make test)
+	@$(BIN)/python -m scripts.pouchdb
+
 .PHONY: test
-test: env ## Run all tests (one group starts a real Airflow): make test TEST_PROCESSES=4
+test: env pouchdb ## Run all tests (one group starts a real Airflow): make test TEST_PROCESSES=4
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m 'not soak and not standalone' -n $(TEST_PROCESSES) --dist loadfile
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m standalone
 
