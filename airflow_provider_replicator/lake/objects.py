@@ -161,6 +161,7 @@ class S3Objects:
 
         with lake_errors(f"write {key}"):
             few = TransferConfig(max_concurrency=_PARTS_IN_FLIGHT)
+            few.max_in_memory_upload_chunks = _PARTS_IN_FLIGHT  # s3transfer's own setting, 10, that boto3 does not show
             self.client.upload_fileobj(file, self._bucket, self._prefix + key, Config=few)
 
     def open(self, key: str) -> BinaryIO:
