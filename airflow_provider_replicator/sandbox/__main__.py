@@ -7,7 +7,7 @@ import argparse
 import sys
 from importlib import import_module
 
-_COMMANDS = {"cdf": "a local Cognite Data Fusion", "s3": "a local S3"}
+_COMMANDS = {"cdf": "a local Cognite Data Fusion", "couchdb": "a local CouchDB", "s3": "a local S3"}
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from airflow_provider_replicator.sandbox.couchdb import attachments
 from airflow_provider_replicator.sandbox.couchdb.config import Config
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN, Draft, read_draft
-from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, conflict, forbidden, not_found
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, conflict, not_found
 from airflow_provider_replicator.sandbox.couchdb.hashing import new_rev
 from airflow_provider_replicator.sandbox.couchdb.local import LocalDocuments
 from airflow_provider_replicator.sandbox.couchdb.log import ChangeLog, Sequences
@@ -28,7 +28,8 @@ REVS_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What one call of ``write`` stored: documents in the order of their updates; each is as it is now."""
+    """What one call of ``write`` stored: documents in the order of their updates; each is as it is now. None at all: the database
+    was deleted."""
 
     database: Database
     documents: tuple[Document, ...]
@@ -69,6 +70,8 @@ class Database:
         self.purge_seq = 0
         self.doc_count = 0
         self.doc_del_count = 0
+        self.deleted = False
+        self.bytes = 0
         self.before_write: list[BeforeWrite] = []
         self.after_read: list[AfterRead] = []
         #: by the id of the design document
@@ -178,7 +181,7 @@ class Database:
     def _graft(self, draft: Draft, user: User) -> str:
         """A revision with its history, into whatever tree there is."""
         if not draft.path:
-            draft.path = [new_rev(None, draft.body, {}, deleted=draft.deleted)]
+            raise bad_request("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
         rev = draft.path[0]
         document = self.documents.get(draft.doc_id)
         if document is not None and rev in document.tree.revisions:
@@ -227,6 +230,7 @@ class Database:
         else:
             self._count(document, -1)
         fields = orjson.dumps(draft.body)[1:-1]
+        self.bytes += len(fields)
         revision = Revision(path[0], deleted=draft.deleted, fields=fields, attachments=kept)
         document.tree.merge(revision, path)
         document.tree.stem(self.revs_limit)
@@ -272,11 +276,13 @@ class Database:
     def _tell(self, documents: Iterable[Document]) -> None:
         stored = tuple(documents)
         if stored:
-            commit = Commit(self, stored)
-            for callback in tuple(self._listeners):
-                callback(commit)
+            self._call(Commit(self, stored))
 
+    def _call(self, commit: Commit) -> None:
+        for callback in tuple(self._listeners):
+            callback(commit)
 
-def refused(reason: str) -> CouchError:
-    """What a hook raises for a document that breaks its rules."""
-    return forbidden(reason)
+    def end(self) -> None:
+        """The database is deleted. What it holds stays readable for whoever still holds it."""
+        self.deleted = True
+        self._call(Commit(self, ()))

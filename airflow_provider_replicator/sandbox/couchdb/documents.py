@@ -45,6 +45,10 @@ class Document:
             self._main = self._changes(self.tree.leaves[:1])
         return self._main
 
+    def partial_row(self, leaves: list[Revision]) -> bytes:
+        """As above, of these leaves only."""
+        return self._changes(leaves)
+
     def _changes(self, leaves: list[Revision]) -> bytes:
         revs = b'"},{"rev":"'.join([leaf.rev.encode() for leaf in leaves])
         gone = b',"deleted":true' if self.deleted else b""

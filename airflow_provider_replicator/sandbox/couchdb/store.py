@@ -77,6 +77,7 @@ class CouchInstance:
         """Raises 404."""
         database = self.database(name)
         del self.databases[name]
+        database.end()
         self._tell("deleted", database)
 
     def database(self, name: str) -> Database:

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``/{db}/{docid}``: reading, writing, deleting and copying one document."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+from airflow_provider_replicator.sandbox.couchdb import multipart
+from airflow_provider_replicator.sandbox.couchdb.database import Database
+from airflow_provider_replicator.sandbox.couchdb.documents import Document
+from airflow_provider_replicator.sandbox.couchdb.drafts import LOCAL, Draft, check_id, read_draft
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found
+from airflow_provider_replicator.sandbox.couchdb.http_headers import accepts, given_rev, not_modified, unchanged
+from airflow_provider_replicator.sandbox.couchdb.query import Query
+from airflow_provider_replicator.sandbox.couchdb.reading import View, read_view, render
+from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, parse_rev
+from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer
+from airflow_provider_replicator.sandbox.http import Response
+
+
+def handle(call: Call, doc_id: str) -> Response:
+    if doc_id.startswith(LOCAL):
+        return _local(call, doc_id)
+    call.allow("DELETE", "GET", "POST", "PUT", "COPY")
+    if call.method == "GET":
+        return _get(call, doc_id)
+    if call.method == "PUT":
+        return _put(call, doc_id)
+    if call.method == "DELETE":
+        return _delete(call, doc_id)
+    if call.method == "COPY":
+        return _copy(call, doc_id)
+    raise CouchError(415, "bad_content_type", "Content-Type must be multipart/form-data")
+
+
+def create(call: Call) -> Response:
+    """``POST /{db}``: the server names the document if it has no name."""
+    document = call.json()
+    if isinstance(document, dict) and "_id" not in document:
+        document = {"_id": uuid.uuid4().hex, **document}
+    return _write(call, read_draft(document), etag=False)
+
+
+# reading
+
+
+def _get(call: Call, doc_id: str) -> Response:
+    query = Query(call.request.query)
+    view = read_view(query)
+    view = view.since([parse_rev(one) for one in query.json("atts_since") or ()])
+    document = call.database.documents.get(doc_id)
+    if "open_revs" in query:
+        return _open_revs(call, document, query, view)
+    revision = _asked(document, query)
+    assert document is not None
+    etag = f'"{revision.rev}"'
+    if view.bare and unchanged(call, etag):
+        return not_modified(etag)
+    headers = [("ETag", etag)] if view.bare else []
+    if view.attachments and revision.attachments and accepts(call, "multipart/related"):
+        return multipart.related(call, document, revision, view, headers)
+    return Response(200, render(call.database, document, revision, view, call.user) + b"\n", headers=headers)
+
+
+def _asked(document: Document | None, query: Query) -> Revision:
+    """The winner or the revision that is asked for. Raises 404."""
+    if document is None:
+        raise not_found()
+    if "rev" not in query or query.loose_flag("latest"):
+        if document.deleted and not query.loose_flag("deleted"):
+            raise not_found("deleted")
+        return document.winner
+    revision = document.tree.revisions.get(parse_rev(query.text("rev")))
+    if revision is None or revision.fields is None:
+        raise not_found()
+    return revision
+
+
+def _open_revs(call: Call, document: Document | None, query: Query, view: View) -> Response:
+    found: list[Revision | str]
+    if query.text("open_revs") == "all":
+        if document is None:
+            raise not_found()
+        found = list(document.tree.leaves)
+    else:
+        revs = query.json("open_revs")
+        if not isinstance(revs, list):
+            raise bad_request("Invalid list of revisions")
+        found = open_revisions(document, [parse_rev(rev) for rev in revs], latest=query.loose_flag("latest"))
+    if accepts(call, "multipart/mixed"):
+        return multipart.mixed(call, document, found, view)
+    parts = [_opened(call, document, one, view) for one in found]
+    return Response(200, b"[" + b",".join(parts) + b"]\n")
+
+
+def _opened(call: Call, document: Document | None, found: Revision | str, view: View) -> bytes:
+    if isinstance(found, str) or document is None:
+        return orjson.dumps({"missing": found if isinstance(found, str) else found.rev})
+    return b'{"ok":%s}' % render(call.database, document, found, view, call.user)
+
+
+def open_revisions(document: Document | None, revs: Iterable[str], *, latest: bool) -> list[Revision | str]:
+    """Each revision, or its name if it is not there. ``latest``: the leaves that come from it instead."""
+    found: dict[str, Revision | str] = {}
+    for rev in revs:
+        revision = document.tree.revisions.get(rev) if document is not None else None
+        if document is not None and revision is not None and latest:
+            found.update({leaf.rev: leaf for leaf in document.tree.descendants(rev)})
+        elif revision is None or revision.fields is None:
+            found[rev] = rev
+        else:
+            found[rev] = revision
+    return list(found.values())
+
+
+# writing
+
+
+def _put(call: Call, doc_id: str) -> Response:
+    check_id(doc_id)
+    document, follows = _body(call)
+    draft = read_draft(document, doc_id)
+    draft.follows = follows
+    return _write(call, draft)
+
+
+def _body(call: Call) -> tuple[Any, dict[str, bytes]]:
+    """The document, and attachments that follow it in the same body."""
+    kind = call.request.headers.get("content-type", "")
+    if kind.startswith("multipart/related"):
+        return multipart.read_related(kind, call.request.body)
+    return call.json(), {}
+
+
+def _write(call: Call, draft: Draft, *, etag: bool = True) -> Response:
+    new_edits = call.request.query.get("new_edits") != ["false"]
+    rev = given_rev(call, draft.path[0] if draft.path else None)
+    if not draft.path and rev is not None:
+        draft.path = [rev]
+    if not new_edits and not draft.path:
+        raise bad_request("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
+    check_size(call.database, draft)
+    (written,) = call.database.write([draft], user=call.user, new_edits=new_edits)
+    if written.error is not None:
+        raise written.error
+    if call.request.query.get("batch") == ["ok"]:
+        return answer({"ok": True, "id": draft.doc_id}, 202)
+    headers = [("Location", location(call, draft.doc_id))]
+    if etag:
+        headers.append(("ETag", f'"{written.rev}"'))
+    return answer({"ok": True, "id": draft.doc_id, "rev": written.rev}, 201, *headers)
+
+
+def check_size(database: Database, draft: Draft) -> None:
+    """Raises 413 for a body over ``[couchdb] max_document_size``."""
+    limit = database.config.integer("couchdb", "max_document_size", 8_000_000)
+    if len(orjson.dumps(draft.body)) > limit:
+        raise CouchError(413, "document_too_large", draft.doc_id)
+
+
+def location(call: Call, doc_id: str) -> str:
+    return f"{call.request.base_url}/{quote(call.database.name, safe='')}/{quote(doc_id, safe='')}"
+
+
+def _delete(call: Call, doc_id: str) -> Response:
+    call.database.find(doc_id)
+    rev = given_rev(call, None)
+    draft = Draft(doc_id, [rev] if rev else [], {}, deleted=True)
+    (written,) = call.database.write([draft], user=call.user)
+    if written.error is not None:
+        raise written.error
+    return answer({"ok": True, "id": doc_id, "rev": written.rev}, 200, ("ETag", f'"{written.rev}"'))
+
+
+def _copy(call: Call, doc_id: str) -> Response:
+    query = Query(call.request.query)
+    target, rev = _destination(call)
+    check_id(target)
+    source = call.database.documents.get(doc_id)
+    revision = _asked(source, query)
+    assert source is not None
+    draft = Draft(target, [rev] if rev else [], source.body(revision))
+    if revision.attachments:
+        draft.members = {name: one.describe("data") for name, one in revision.attachments.items()}
+    (written,) = call.database.write([draft], user=call.user)
+    if written.error is not None:
+        raise written.error
+    headers = ("Location", location(call, target)), ("ETag", f'"{written.rev}"')
+    return answer({"ok": True, "id": target, "rev": written.rev}, 201, *headers)
+
+
+def _destination(call: Call) -> tuple[str, str | None]:
+    header = call.request.headers.get("destination")
+    if header is None:
+        raise bad_request("Destination header is mandatory for COPY.")
+    if header.startswith(("http://", "https://")):
+        raise bad_request("Destination URL must be relative.")
+    target, question, query = header.partition("?")
+    return unquote(target), parse_rev(query.partition("=")[2]) if question else None
+
+
+# _local documents
+
+
+def _local(call: Call, doc_id: str) -> Response:
+    call.allow("DELETE", "GET", "PUT", "COPY")
+    local = call.database.local
+    if call.method == "GET":
+        found = local.json(doc_id)
+        if found is None:
+            raise not_found()
+        return Response(200, found + b"\n")
+    if call.method == "DELETE":
+        return answer({"ok": True, "id": doc_id, "rev": local.delete(doc_id)})
+    if call.method == "COPY":
+        source = local.get(doc_id)
+        if source is None:
+            raise not_found()
+        target, _ = _destination(call)
+        body = {name: value for name, value in source.items() if not name.startswith("_")}
+        return answer(
+            {"ok": True, "id": target, "rev": call.database.put({"_id": target, **body}, user=call.user)}, 201
+        )
+    document = call.json_object()
+    rev = given_rev(call, document.get("_rev"))
+    stored = local.put(doc_id, {**document, "_rev": rev} if rev else document)
+    return answer({"ok": True, "id": doc_id, "rev": stored}, 201, ("Location", location(call, doc_id)))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which documents a ``_changes`` feed is about: ``_doc_ids``, ``_selector``, ``_design``, or a function of a design document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_replicator.sandbox.couchdb import selectors
+from airflow_provider_replicator.sandbox.couchdb.documents import Document
+from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found
+from airflow_provider_replicator.sandbox.couchdb.functions import compile_function
+from airflow_provider_replicator.sandbox.couchdb.query import Query
+from airflow_provider_replicator.sandbox.couchdb.revisions import Revision
+from airflow_provider_replicator.sandbox.couchdb.routes import Call
+
+#: from a document and the leaves that are looked at, those that pass
+Filter = Callable[[Document, list[Revision]], list[Revision]]
+
+
+def read_filter(call: Call, query: Query, body: dict[str, Any]) -> Filter | None:
+    """Raises 400 for a filter that means nothing, 404 for one that is not there."""
+    name = query.text("filter")
+    if name == "_doc_ids":
+        ids = frozenset(_doc_ids(body.get("doc_ids") if call.method == "POST" else query.json("doc_ids")))
+        return lambda document, leaves: leaves if document.doc_id in ids else []
+    if name == "_selector":
+        return _by_selector(call, body)
+    if name == "_design":
+        return lambda document, leaves: leaves if document.doc_id.startswith(DESIGN) else []
+    if name == "_view":
+        raise bad_request("the sandbox has no JavaScript engine: the filter _view is not supported")
+    if name:
+        return _by_function(call, name)
+    return None
+
+
+def _doc_ids(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise bad_request("`doc_ids` filter parameter is not a list of doc ids.")
+    return value
+
+
+def _by_selector(call: Call, body: dict[str, Any]) -> Filter:
+    if call.method != "POST":
+        raise bad_request("Selector must be specified in POST payload")
+    selector = body.get("selector")
+    if not isinstance(selector, dict):
+        raise bad_request("Selector error: expected a JSON object")
+    matches = selectors.compiled(selector)
+    return lambda document, leaves: [leaf for leaf in leaves if matches(document.whole(leaf))]
+
+
+def _by_function(call: Call, name: str) -> Filter:
+    design, slash, function = name.partition("/")
+    if not slash or "/" in function:
+        raise bad_request("filter parameter must be of the form `designname/filtername`")
+    document = call.database.get(DESIGN + design)
+    if document is None:
+        raise not_found()
+    source = document.get("filters", {}).get(function)
+    if source is None:
+        raise not_found(f"missing json key: {function}" if "filters" in document else "missing json key: filters")
+    test = compile_function(source)
+    request = {
+        "query": {name: values[-1] for name, values in call.request.query.items()},
+        "userCtx": {"db": call.database.name, "name": call.user.name, "roles": list(call.user.roles)},
+        "method": call.request.method,
+    }
+    return lambda stored, leaves: [leaf for leaf in leaves if test(stored.whole(leaf), request)]
+
+
+def uncompiled(reason: str) -> CouchError:
+    """What CouchDB answers for a function that cannot be compiled."""
+    return CouchError(500, "compilation_error", reason)

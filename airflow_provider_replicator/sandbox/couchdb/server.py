@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole of CouchDB behind one call: no sockets. Only feeds and another half's handlers wait for anything."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import logging
+import re
+
+import orjson
+
+from airflow_provider_replicator.sandbox.couchdb import attachment_routes, databases, docs, root, users_db
+from airflow_provider_replicator.sandbox.couchdb.access import authorise
+from airflow_provider_replicator.sandbox.couchdb.accounts import Accounts
+from airflow_provider_replicator.sandbox.couchdb.auth import Authentication
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found, unauthorized
+from airflow_provider_replicator.sandbox.couchdb.routes import Call, Handler, split
+from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
+from airflow_provider_replicator.sandbox.couchdb.validation import watch_designs
+from airflow_provider_replicator.sandbox.http import HttpError, Request, Response
+
+log = logging.getLogger(__name__)
+
+_REPLICATOR = "airflow_provider_replicator.sandbox.couchdb.replicator"
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+SYSTEM_DATABASES = ("_replicator", "_users")
+
+
+class CouchServer:
+    """``instance`` is what it stores. ``admins`` are names and passwords; without any, everybody may everything."""
+
+    def __init__(self, instance: CouchInstance | None = None, *, admins: dict[str, str] | None = None) -> None:
+        self.instance = instance or CouchInstance()
+        self.accounts = Accounts(self.instance)
+        self.authentication = Authentication(self.instance, self.accounts)
+        root.register(self.instance.routes)
+        databases.register(self.instance.routes)
+        self.instance.routes.server["_session"] = self.authentication.session
+        self.instance.routes.server["identity"] = self.authentication.identity_token
+        self.instance.listen(users_db.watch)
+        self.instance.listen(watch_designs)
+        if importlib.util.find_spec(_REPLICATOR) is not None:
+            install = getattr(importlib.import_module(_REPLICATOR), "install", None)
+            if install is not None:
+                install(self.instance)
+        for name, password in (admins or {}).items():
+            self.instance.config.set("admins", name, password)
+        for name in SYSTEM_DATABASES:
+            self.instance.create(name)
+
+    async def handle(self, request: Request) -> Response:
+        """Never raises: a bug of ours is a 500."""
+        call = Call(self.instance, request, ("",))
+        try:
+            found = self._route(call)(call)
+            answer = await found if inspect.isawaitable(found) else found
+        except HttpError as error:
+            answer = error_answer(error)
+        except Exception:
+            log.exception("%s %s", request.method, request.path)
+            answer = error_answer(CouchError(500, "unknown_error", "the sandbox has a bug: see what it logged"))
+        if not any(name == "Set-Cookie" for name, _ in answer.headers):
+            answer.headers += call.headers
+        return answer
+
+    def _route(self, call: Call) -> Handler:
+        if _BAD_ESCAPE.search(call.request.path):
+            raise bad_request("invalid_url_encoding")
+        call.segments = split(call.request.path.rstrip("/") or "/")
+        call.user = self.authentication.identify(call)
+        config = self.instance.config
+        if call.user.name is None and not call.user.is_admin and config.boolean("chttpd", "require_valid_user"):
+            raise unauthorized("Authentication required.")
+        first = call.segments[0]
+        call.found = self.instance.databases.get(first)
+        authorise(call)
+        if call.found is None:
+            return self._without_database(call, first)
+        return self._in_database(call)
+
+    def _without_database(self, call: Call, first: str) -> Handler:
+        handler = self.instance.routes.server.get(first)
+        if handler is not None:
+            return handler
+        if len(call.segments) == 1 and call.request.method == "PUT":
+            return databases.create
+        raise not_found("Database does not exist.")
+
+    def _in_database(self, call: Call) -> Handler:
+        if len(call.segments) == 1:
+            return databases.create if call.request.method == "PUT" else databases.handle
+        name = call.segments[1]
+        handler = self.instance.routes.database.get(name)
+        if handler is not None:
+            return handler
+        rest = call.segments[1:]
+        if name in ("_design", "_local"):
+            if len(rest) == 1 or not rest[1]:
+                raise bad_request(f"Invalid {name} document id.")
+            rest = (f"{name}/{rest[1]}", *rest[2:])
+        doc_id, attachment = rest[0], "/".join(rest[1:])
+        if not attachment:
+            return lambda one: docs.handle(one, doc_id)
+        if name == "_local":
+            raise bad_request("_local documents do not accept attachments.")
+        return lambda one: attachment_routes.handle(one, doc_id, attachment)
+
+
+def error_answer(error: HttpError) -> Response:
+    """CouchDB's error body."""
+    if not isinstance(error, CouchError):
+        names = {413: "too_large", 415: "bad_content_type", 404: "not_found"}
+        error = CouchError(error.status, names.get(error.status, "bad_request"), error.message)
+    body = orjson.dumps({"error": error.error, "reason": error.reason}) + b"\n"
+    return Response(error.status, body, headers=list(error.headers))
