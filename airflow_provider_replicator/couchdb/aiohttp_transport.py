@@ -79,6 +79,8 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
         )
+        # It would send PUT and DELETE again after a lost answer, without telling anybody: the client does that, and counts.
+        self._session._retry_connection = False
         return self._session
 
     def _context(self, url: str) -> Any:
@@ -112,5 +114,6 @@ def _failure(error: Exception, url: str, connection: CouchConnection) -> Excepti
     if refused := untrusted(error, host):
         return refused
     unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    cause = getattr(error, "os_error", error)  # what the system said of a connection that could not be opened
+    text = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
     return CouchConnectionError(f"no answer of {host}: {connection.redacted(text)}", sent=not isinstance(error, unsent))

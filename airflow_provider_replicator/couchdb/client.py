@@ -147,9 +147,9 @@ class CouchClient:
     async def _until_answered(self, request: Request, *, idempotent: bool, at_once: Collection[int]) -> Answer:
         """Ask until there is an answer, or asking again is no use."""
         retry = self.connection.retry
-        failures, since, where = 0, self._clock(), where_of(request)
+        failures, since = 0, self._clock()
         while True:
-            failed = await self._attempt(request, where)
+            failed = await self._attempt(request)
             if isinstance(failed, Answer):
                 return failed
             failures += 1
@@ -161,23 +161,24 @@ class CouchClient:
                 connected=failed.connected,
             )
             if wait is None or (failed.maybe_done and not idempotent) or failed.status in at_once:
-                raise self._given_up(failed, where, failures)
-            _LOG.info("%s: %s; asking again in %.1f s", where, failed.reason, wait)
+                raise self._given_up(failed, failures)
+            _LOG.info("%s: %s; asking again in %.1f s", failed.where, failed.reason, wait)
             await self.transport.sleep(wait)
 
-    async def _attempt(self, request: Request, where: str) -> Answer | Failure:
+    async def _attempt(self, request: Request) -> Answer | Failure:
         """Ask once, with an expired cookie or token renewed. Returns what time may cure; raises the rest."""
+        where = where_of(request)
         try:
             answer = await self._signed(request)
         except SignInError as failed:  # the address that gives cookies or tokens has hiccups of its own
             answer, where = failed.answer, failed.where
         except CouchConnectionError as error:
-            return Failure(reason=str(error), connected=error.sent, maybe_done=error.sent)
+            return Failure(where=where, reason=str(error), connected=error.sent, maybe_done=error.sent)
         meaning = verdict(answer.status)
         if meaning == "accepted":
             return answer
         if meaning == "again":
-            return self._passing(answer)
+            return self._passing(answer, where)
         raise refusal(answer, where, self.connection)
 
     async def _signed(self, request: Request) -> Answer:
@@ -195,29 +196,31 @@ class CouchClient:
         self.requests += 1
         return await self.transport.send(request)
 
-    def _passing(self, answer: Answer) -> Failure:
+    def _passing(self, answer: Answer, where: str) -> Failure:
         error, reason = said(answer, self.connection)
         return Failure(
+            where=where,
             reason=f"{answer.status} {error}: {reason}",
             answer=answer,
             retry_after=retry_after_seconds(answer.headers.get("retry-after"), now_ms=time.time_ns() // 1_000_000),
             maybe_done=answer.status != 429,
         )
 
-    def _given_up(self, failed: Failure, where: str, attempts: int) -> TransientError:
+    def _given_up(self, failed: Failure, attempts: int) -> TransientError:
         """What the caller sees when asking again did not help."""
         tries = f"{attempts} attempts" if attempts > 1 else "1 attempt"
         later = "" if failed.retry_after is None else f"; the server asks to come back in {failed.retry_after:.0f} s"
         if failed.answer is None:
-            return CouchConnectionError(f"{where}: {failed.reason} ({tries})", sent=failed.maybe_done)
+            return CouchConnectionError(f"{failed.where}: {failed.reason} ({tries})", sent=failed.maybe_done)
         error, reason = said(failed.answer, self.connection)
-        return CouchUnavailableError(failed.answer.status, error, f"{reason} ({tries}{later})", path=where)
+        return CouchUnavailableError(failed.answer.status, error, f"{reason} ({tries}{later})", path=failed.where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """One attempt failed in a way that time may cure. ``maybe_done``: the server may have done what was asked."""
 
+    where: str
     reason: str
     answer: Answer | None = None
     retry_after: float | None = None

@@ -20,6 +20,7 @@ from airflow_provider_replicator.couchdb.auth.credentials import (
     NoAuth,
     SessionAuth,
 )
+from airflow_provider_replicator.couchdb.auth.signing import is_header
 from airflow_provider_replicator.exceptions import ConfigurationError
 
 AuthType = Literal["session", "basic", "iam", "bearer", "none"]
@@ -28,7 +29,6 @@ _PLAIN_PORT = 5984
 #: Ports on which this very machine, too, is asked over TLS.
 _TLS_PORTS = (443, 6984)
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 def server_url(host: str | None, port: int | None, schema: str | None, *, account: bool) -> str:
@@ -69,7 +69,7 @@ def read_auth(login: str | None, password: str | None, extra: Mapping[str, Any])
         case "iam":
             return IamAuth(str(key), extra.get("iam_url", IAM_URL), extra.get("iam_form", "iam"))
         case "bearer":
-            if not _PRINTABLE.fullmatch(str(token)):
+            if not is_header(str(token)):
                 raise ConfigurationError("bearer_token has characters that no header can hold")
             return BearerAuth(str(token))
         case "none":

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from airflow_provider_replicator.couchdb.auth.signing import Credential, Renewing, SignInError
+from airflow_provider_replicator.couchdb.auth.signing import Credential, Renewing, SignInError, is_header
 from airflow_provider_replicator.couchdb.refusals import access_error
 from airflow_provider_replicator.couchdb.transport import Request
 from airflow_provider_replicator.exceptions import CouchConnectionError
@@ -50,9 +50,11 @@ class IamSigner(Renewing):
 def _token(answer: Answer, where: str) -> Credential:
     try:
         document: Any = answer.json()
-        token = document["access_token"]
+        token = str(document["access_token"])
         lifetime = document.get("expires_in") or float(document.get("expiration", 0)) - time.time()
         lifetime = float(lifetime) if float(lifetime) > 0 else _LIFETIME
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CouchConnectionError(f"{where}: the answer holds no token") from None
+        token = ""
+    if not is_header(token):
+        raise CouchConnectionError(f"{where}: the answer holds no token")
     return Credential({"Authorization": f"Bearer {token}"}, lifetime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_replicator.couchdb.auth.signing import Credential, Renewing, SignInError
+from airflow_provider_replicator.couchdb.auth.signing import Credential, Renewing, SignInError, is_header
 from airflow_provider_replicator.couchdb.refusals import refusal
 from airflow_provider_replicator.couchdb.transport import Request
 from airflow_provider_replicator.exceptions import CouchAccessError
@@ -71,7 +71,7 @@ def _cookie(answer: Answer) -> Credential | None:
     for line in answer.headers.get("set-cookie", "").split("\n"):
         value, *attributes = (part.strip() for part in line.split(";"))
         name, _, value = value.partition("=")
-        if name == _COOKIE and value.strip('"'):
+        if name == _COOKIE and value.strip('"') and is_header(value):
             named = dict(part.lower().split("=", 1) for part in attributes if "=" in part)
             age = named.get("max-age", "")
             lifetime = float(age) if age.isdigit() and int(age) > 0 else _LIFETIME

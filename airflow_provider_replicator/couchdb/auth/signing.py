@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +27,11 @@ _LOG = logging.getLogger(__name__)
 RENEW_AT = 0.8
 #: Seconds until the next try where renewing failed, while what there is still lives.
 _TRY_AGAIN = 10.0
+
+
+def is_header(secret: str) -> bool:
+    """Whether a header can hold it. What cannot be sent is named in the errors of HTTP libraries."""
+    return re.fullmatch(r"[\x21-\x7e]+", secret) is not None
 
 
 class SignInError(Exception):

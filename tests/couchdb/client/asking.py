@@ -69,6 +69,12 @@ async def _awaited(question: Awaitable[T]) -> T:
     return await question
 
 
+async def arrived(server: ScriptedServer) -> None:
+    """Until there has been a request."""
+    while not server.seen:  # noqa: ASYNC110 - the server is for all tests, and has no event for it
+        await asyncio.sleep(0.01)
+
+
 def scripted(*steps: Step) -> ScriptedServer:
     return ScriptedServer(list(steps))
 
