@@ -12,8 +12,9 @@ Level = Literal["counts", "pending", "revisions", "bodies"]
 MAX_SAMPLE = 100
 #: Bytes of :meth:`VerifyReport.as_dict` as JSON: it travels through XCom.
 MAX_BYTES = 4000
-#: Characters of an id or a sentence in the dictionary: ids may be thousands long.
-_LONGEST = 300
+#: Characters of a name and of a sentence in the dictionary: ids may be thousands long.
+_LONGEST_NAME = 100
+_LONGEST_SENTENCE = 350
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +71,23 @@ class VerifyReport:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, at most :data:`MAX_BYTES` of it: as many ids as fit, sentences cut where they are long; counts are never cut."""
-        values: dict[str, Any] = {"ok": self.ok}
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
-            values[name] = [_short(one) for one in value] if isinstance(value, tuple) else value
+        values: dict[str, Any] = {"ok": self.ok} | {name: getattr(self, name) for name in self.__dataclass_fields__}
         values["seconds"] = round(self.seconds, 3)
         for name in ("source", "target"):
-            values[name] = _short(values[name])
-        lists = [values[name] for name in ("missing_ids", "different_ids", "notes", "findings")]
-        while len(json.dumps(values)) > MAX_BYTES and any(lists):
-            next(one for one in lists if one).pop()
+            values[name] = _short(values[name], _LONGEST_NAME)
+        for name in ("missing_ids", "different_ids"):
+            values[name] = [_short(one, _LONGEST_NAME) for one in values[name]]
+        for name in ("findings", "notes"):
+            values[name] = [_short(one, _LONGEST_SENTENCE) for one in values[name]]
+        while len(json.dumps(values)) > MAX_BYTES:
+            # The first finding fits, whatever is in it.
+            next(values[name] for name, least in _CUT if len(values[name]) > least).pop()
         return values
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+#: In this order, and how many of each are kept.
+_CUT = (("different_ids", 0), ("missing_ids", 0), ("notes", 0), ("findings", 1))
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

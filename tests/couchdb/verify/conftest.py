@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.pouchdb import NotInstalledError
+from tests.contract.couchdb import server as servers
+from tests.couchdb.servers import connection_to, main_server
+from tests.couchdb.verify.pair import Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_replicator.couchdb.connection import CouchConnection
+
+
+@pytest.fixture(scope="session")
+def couch() -> Iterator[CouchConnection]:
+    """An administrator's connection."""
+    with main_server() as server:
+        yield connection_to(server)
+
+
+@pytest.fixture(scope="session")
+def pouch() -> Iterator[CouchConnection]:
+    """A server of PouchDB: another implementation, with numbers for sequences."""
+    try:
+        with servers.pouchdb() as server:
+            yield connection_to(server, "pouch")
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def pair(couch: CouchConnection) -> Iterator[Pair]:
+    """Two new databases, whose names have to be escaped."""
+    made = Pair(couch, *_names())
+    made.create()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def pouch_pair(pouch: CouchConnection) -> Iterator[Pair]:
+    """The same on PouchDB."""
+    made = Pair(pouch, *_names())
+    made.create()
+    yield made
+    made.drop()
+
+
+def _names() -> list[str]:
+    return [f"verify/{side}+{uuid.uuid4().hex[:8]}" for side in ("source", "target")]
