@@ -20,7 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--database", action="append", default=[], help="made at the start; may be given several times")
     parser.add_argument("--version", default=Options().version, help="what the server says it is, and behaves like")
-    parser.add_argument("--time-scale", type=float, default=1.0, help="the scheduler's times are multiplied by this")
+    parser.add_argument(
+        "--time-scale", type=float, default=0.05, help="the scheduler's times are multiplied by this (default: 0.05)"
+    )
     parser.add_argument(
         "--legacy", action="store_true", help="no scheduler: replications keep their state in documents"
     )

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 import logging
 import re
@@ -16,6 +14,7 @@ from airflow_provider_replicator.sandbox.couchdb.access import authorise
 from airflow_provider_replicator.sandbox.couchdb.accounts import Accounts
 from airflow_provider_replicator.sandbox.couchdb.auth import Authentication
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found, unauthorized
+from airflow_provider_replicator.sandbox.couchdb.replicator.service import Replicator
 from airflow_provider_replicator.sandbox.couchdb.routes import Call, Handler, split
 from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
 from airflow_provider_replicator.sandbox.couchdb.validation import watch_designs
@@ -23,7 +22,6 @@ from airflow_provider_replicator.sandbox.http import HttpError, Request, Respons
 
 log = logging.getLogger(__name__)
 
-_REPLICATOR = "airflow_provider_replicator.sandbox.couchdb.replicator"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 SYSTEM_DATABASES = ("_replicator", "_users")
 
@@ -41,10 +39,7 @@ class CouchServer:
         self.instance.routes.server["identity"] = self.authentication.identity_token
         self.instance.listen(users_db.watch)
         self.instance.listen(watch_designs)
-        if importlib.util.find_spec(_REPLICATOR) is not None:
-            install = getattr(importlib.import_module(_REPLICATOR), "install", None)
-            if install is not None:
-                install(self.instance)
+        Replicator(self.instance, grant=self.accounts.grant).install()
         for name, password in (admins or {}).items():
             self.instance.config.set("admins", name, password)
         for name in SYSTEM_DATABASES:

@@ -6,13 +6,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_replicator.sandbox.couchdb.database import Database
-from airflow_provider_replicator.sandbox.couchdb.replicator import filters, states
+from airflow_provider_replicator.sandbox.couchdb.replicator import filters
 from airflow_provider_replicator.sandbox.couchdb.replicator.filter_code import fetch_code
 from airflow_provider_replicator.sandbox.couchdb.replicator.job import Job
 from airflow_provider_replicator.sandbox.couchdb.replicator.pace import iso8601
@@ -24,7 +23,12 @@ from airflow_provider_replicator.sandbox.couchdb.replicator.replication import (
 )
 from airflow_provider_replicator.sandbox.couchdb.replicator.run import Info
 from airflow_provider_replicator.sandbox.couchdb.replicator.scheduler import Scheduler
-from airflow_provider_replicator.sandbox.couchdb.replicator.texts import FilterFetchError, RejectedDocumentError
+from airflow_provider_replicator.sandbox.couchdb.replicator.states import STATE, States
+from airflow_provider_replicator.sandbox.couchdb.replicator.texts import (
+    FilterFetchError,
+    RejectedDocumentError,
+    reason_text,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ _FILTER_CHECK, _DAY = 60.0, 86_400
 
 Key = tuple[str, str]
 Find = Callable[[str], Database | None]
+Document = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +55,7 @@ class Row:
     job_id: str | None = None
     error: str | None = None
     errors: int = 0
-    updated: float = field(default_factory=time.time)
+    updated: float = 0.0
     task: asyncio.Task[None] | None = None
 
 
@@ -71,26 +76,39 @@ class Identity:
         return base, base + replication.suffix
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What differs between servers. ``keep_states``: every state is written into the document. ``legacy``: as CouchDB 1 did; a
+    document that asks for what another one has started is left alone, and ``resolve`` makes addresses of mere names."""
+
+    keep_states: Callable[[], bool]
+    legacy: bool = False
+    resolve: Callable[[Document], Document] = dict
+
+
 class Documents:
     """``rows`` are what ``_scheduler/docs`` knows of documents that are not finished."""
 
-    def __init__(self, scheduler: Scheduler, identity: Identity, find: Find) -> None:
+    def __init__(self, scheduler: Scheduler, identity: Identity, find: Find, habits: Habits) -> None:
         self._scheduler = scheduler
         self._identity = identity
         self._find = find
+        self._habits = habits
+        self._pace = identity.around.pace
+        self._states = States(self._pace)
         self._last_started: dict[str, float] = {}
         self.rows: dict[Key, Row] = {}
 
-    async def changed(self, database: Database, doc_id: str, document: dict[str, Any] | None) -> None:
+    async def changed(self, database: Database, doc_id: str, document: Document | None) -> None:
         """A document was written or (None) deleted."""
-        state = document.get(states.STATE) if document is not None else None
+        state = document.get(STATE) if document is not None else None
         if document is None:
             await self._removed((database.name, doc_id))
         elif state == "completed":
             self._forget((database.name, doc_id))
         elif state != "failed":
-            if state in ("triggered", "error"):
-                states.remove_state(database, doc_id)
+            if state in ("triggered", "error") and not self._habits.keep_states():
+                self._states.removed(database, doc_id)
             await self._updated(database, doc_id, document)
 
     async def gone(self, database: Database) -> None:
@@ -98,29 +116,48 @@ class Documents:
             self._forget(key)
         await self._scheduler.remove_of(database.name)
 
+    # told by the scheduler
+
     def completed(self, job: Job, info: Info) -> None:
-        """A one-shot job is done: its document says so for good."""
-        if job.database is not None and job.doc_id is not None:
-            stats = info | {"start_time": iso8601(job.started)}
-            states.write_completed(self._find(job.database), job.doc_id, stats)
+        """The document says so for good."""
+        stats = info | {"start_time": iso8601(job.started)}
+        self._states.completed(self._database(job), str(job.doc_id), stats)
+
+    def opened(self, job: Job) -> None:
+        if self._habits.keep_states():
+            self._states.triggered(self._database(job), str(job.doc_id), job.id)
+
+    def crashed(self, job: Job, reason: Any) -> None:
+        if self._habits.keep_states():
+            self._states.error(self._database(job), str(job.doc_id), reason_text(reason), job.id)
+
+    def _database(self, job: Job) -> Database | None:
+        return self._find(str(job.database))
 
     def close(self) -> None:
         for key in list(self.rows):
             self._forget(key)
 
-    async def _updated(self, database: Database, doc_id: str, document: dict[str, Any]) -> None:
+    async def _updated(self, database: Database, doc_id: str, document: Document) -> None:
         key = (database.name, doc_id)
         try:
-            replication = read_replication(document, database.config)
-        except RejectedDocumentError as error:  # it came by replication, unchecked
-            states.write_failed(database, doc_id, error.reason)
+            replication = read_replication(self._habits.resolve(document), database.config)
+        except RejectedDocumentError as error:  # it came by replication, or was not checked
+            if self._habits.legacy:
+                self._states.error(database, doc_id, error.reason, None)
+            else:
+                self._states.failed(database, doc_id, error.reason)
             return
         current = self.rows.get(key)
         if current is not None and current.replication == replication:
             return
         await self._removed(key)
-        row = self.rows[key] = Row(*key, replication, document.get("owner"), time.time())
+        row = self.rows[key] = self._row(key, replication, document)
         row.task = asyncio.create_task(self._schedule(row))
+
+    def _row(self, key: Key, replication: Replication, document: Document) -> Row:
+        now = self._pace.shown()
+        return Row(*key, replication, document.get("owner"), started=now, updated=now)
 
     async def _removed(self, key: Key) -> None:
         self._forget(key)
@@ -132,8 +169,14 @@ class Documents:
             row.task.cancel()
 
     async def _schedule(self, row: Row) -> None:
+        try:
+            await self._keep_scheduled(row)
+        except Exception:
+            log.exception("document %s", row.doc_id)
+
+    async def _keep_scheduled(self, row: Row) -> None:
         """Until the document is a job; with a filter for as long as it is there, because the code may change."""
-        pace = self._identity.around.pace
+        pace = self._pace
         while self.rows.get((row.database, row.doc_id)) is row:
             try:
                 async with asyncio.timeout(pace.real(_PATIENCE)):
@@ -156,7 +199,9 @@ class Documents:
     def _failed(self, row: Row, reason: str) -> None:
         row.state, row.job_id, row.error = "error", None, reason
         row.errors += 1
-        row.updated = time.time()
+        row.updated = self._pace.shown()
+        if self._habits.keep_states():
+            self._states.error(self._find(row.database), row.doc_id, reason, None)
 
     async def _add(self, row: Row, base: str, job_id: str) -> None:
         other = self._scheduler.jobs.get(job_id)
@@ -164,15 +209,22 @@ class Documents:
             self._failed(row, _transient(job_id, row.doc_id))
             return
         if other is not None and other.doc_id != row.doc_id:
-            states.write_failed(self._find(row.database), row.doc_id, _duplicate(job_id, row.doc_id, other))
-            self._forget((row.database, row.doc_id))
+            self._is_duplicate(row, job_id, other)
             return
         if row.job_id not in (None, job_id):
             await self._scheduler.remove(str(row.job_id))
         if other is None:
             await self._scheduler.add(self._job(row, base, job_id))
         row.state, row.job_id, row.error, row.errors = "scheduled", job_id, None, 0
-        row.updated = time.time()
+        row.updated = self._pace.shown()
+
+    def _is_duplicate(self, row: Row, job_id: str, other: Job) -> None:
+        database = self._find(row.database)
+        if self._habits.legacy:
+            self._states.tagged(database, row.doc_id, job_id)
+        else:
+            self._states.failed(database, row.doc_id, _duplicate(job_id, row.doc_id, other))
+        self._forget((row.database, row.doc_id))
 
     def _job(self, row: Row, base: str, job_id: str) -> Job:
         """CouchDB takes seconds for what takes milliseconds here. Runs of one job still begin in different seconds: with them

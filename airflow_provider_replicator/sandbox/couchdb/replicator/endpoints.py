@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -175,7 +174,7 @@ class ReplicateEndpoint:
     async def _run(self, call: Call, replication: Replication, base: str, job_id: str) -> Response:
         self._check_owner(call, job_id)
         ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        job = Job(job_id, base, replication, time.time(), user=call.user.name, ended=ended)
+        job = Job(job_id, base, replication, self._identity.around.pace.shown(), user=call.user.name, ended=ended)
         await self._scheduler.add(job)
         if replication.options.continuous:
             return answer({"ok": True, "_local_id": job_id}, 202)

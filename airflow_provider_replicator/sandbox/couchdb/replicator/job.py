@@ -12,8 +12,6 @@ from airflow_provider_replicator.sandbox.couchdb.replicator.replication import R
 from airflow_provider_replicator.sandbox.couchdb.replicator.run import Run
 
 Kind = Literal["added", "started", "stopped", "crashed"]
-#: seconds of CouchDB's time
-_BACKOFF = 30.0
 _LARGEST_EXPONENT = 10
 
 
@@ -43,18 +41,18 @@ def consecutive_crashes(history: Sequence[Event], health_threshold: float) -> in
     return count
 
 
-def backoff(crashes: int) -> float:
-    """Seconds between a crash and the next attempt: 30 s, 60 s, … about 8.5 h."""
-    return _BACKOFF * float(2.0 ** min(crashes - 1, _LARGEST_EXPONENT))
+def backoff(crashes: int, first: float) -> float:
+    """Seconds between a crash and the next attempt: ``first``, then twice as long each time, up to 1024 times."""
+    return first * float(2.0 ** min(crashes - 1, _LARGEST_EXPONENT))
 
 
-def may_start(history: Sequence[Event], now: float, health_threshold: float) -> bool:
+def may_start(history: Sequence[Event], now: float, *, health_threshold: float, first_backoff: float) -> bool:
     if len(history) == 1 and history[0].kind == "added":
         return True
     if history[0].kind == "stopped":
         return True
     crashed = next((event.at for event in history if event.kind == "crashed"), float("-inf"))
-    return now - crashed >= backoff(consecutive_crashes(history, health_threshold))
+    return now - crashed >= backoff(consecutive_crashes(history, health_threshold), first_backoff)
 
 
 @dataclass(slots=True, eq=False)

@@ -7,17 +7,24 @@ import asyncio
 import time
 from email.utils import formatdate
 
+from airflow_provider_replicator.sandbox.clock import Clock
+
 #: The shortest read time-out that scaling gives: the other end is a real server, and it may be busy.
 _PATIENCE = 2.0
 
 
 class Pace:
-    """``scale`` real seconds pass for one second of CouchDB's. Moments that are shown stay those of the wall clock."""
+    """``scale`` real seconds pass for one second of CouchDB's. Moments that are shown stay those of the server's clock."""
 
-    def __init__(self, scale: float = 1.0) -> None:
+    def __init__(self, scale: float = 1.0, clock: Clock | None = None) -> None:
         if scale <= 0:
             raise ValueError("the time scale must be above 0")
         self.scale = scale
+        self._clock = clock or Clock()
+
+    def shown(self) -> float:
+        """Now, in seconds since 1970."""
+        return self._clock.now_ms() / 1000
 
     def real(self, seconds: float) -> float:
         return seconds * self.scale

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,13 +43,19 @@ class Plan:
 
 class Run:
     """:meth:`execute` returns when a one-shot job is done, and raises CrashError when it fails. Cancelled, it writes a last
-    checkpoint. ``report`` is told the job's counters whenever they change."""
+    checkpoint. ``report`` is told the job's counters whenever they change, ``opened`` once, when both databases are open."""
 
     def __init__(
-        self, plan: Plan, around: Surroundings, *, before: Info | None, report: Callable[[Info], None]
+        self,
+        plan: Plan,
+        around: Surroundings,
+        *,
+        before: Info | None,
+        report: Callable[[Info], None],
+        opened: Callable[[], None],
     ) -> None:
         options = plan.replication.options
-        self._plan, self._around, self._report = plan, around, report
+        self._plan, self._around, self._report, self._opened = plan, around, report, opened
         self._stats = Stats.from_info(before)
         self._source = RemoteDatabase(_peer(plan.replication.source, around, options, at_least=2))
         self._target = RemoteDatabase(_peer(plan.replication.target, around, options))
@@ -70,6 +75,7 @@ class Run:
         self.ready = asyncio.Event()
         #: when it began to copy (seconds since 1970), for ``_active_tasks``
         self.began: float | None = None
+        self.updated = plan.started
 
     @property
     def _options(self) -> Options:
@@ -112,7 +118,8 @@ class Run:
         self._progress = Progress(self._start_seq())
         self._stats = self._stats.at_least(self._checkpoints.stats)
         await self._refresh_pending()
-        self.began = time.time()
+        self.began = self._around.pace.shown()
+        self._opened()
         self.ready.set()
 
     async def _open(self) -> None:
@@ -164,7 +171,7 @@ class Run:
             return
         reached = self._progress.through
         if reached != self._progress.committed:
-            start_seq, now = self._start_seq(), time.time()
+            start_seq, now = self._start_seq(), self._around.pace.shown()
             await self._checkpoints.save(start_seq=start_seq, seq=reached[1], stats=self._stats, now=now)
             self._progress.committed, self._saved = reached, True
         await self._update()
@@ -179,6 +186,7 @@ class Run:
 
     async def _update(self) -> None:
         await self._refresh_pending()
+        self.updated = self._around.pace.shown()
         self._report(self.info())
 
     def info(self) -> Info:

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_replicator.sandbox.couchdb.config import Config
 from airflow_provider_replicator.sandbox.couchdb.replicator.job import Event, Job, Kind, may_start
@@ -21,26 +19,49 @@ log = logging.getLogger(__name__)
 #: seconds that CouchDB 3.5.2 and later give a job to stop
 _STOP_PATIENCE = 5.0
 
-#: called with a job that is done and its counters
-Completed = Callable[[Job, Info], None]
+
+class Events(Protocol):
+    """What is told of jobs that have a document."""
+
+    def opened(self, job: Job) -> None:
+        """It has opened both databases."""
+
+    def completed(self, job: Job, info: Info) -> None:
+        """A one-shot job is done; these are its counters."""
+
+    def crashed(self, job: Job, reason: Any) -> None:
+        """It will be tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Where versions differ. ``patient``: a job that does not stop is waited for, for ever if need be (up to 3.5.1)."""
+    """Where versions differ. ``patient``: a job that does not stop is waited for, for ever if need be (up to 3.5.1). Times are in
+    seconds of CouchDB's; ``interval`` is between looks at all jobs, None: what the configuration says."""
 
     patient: bool = True
     checkpoint_first: bool = False
+    first_backoff: float = 30.0
+    interval: float | None = None
+
+
+class _Nobody:
+    def opened(self, job: Job) -> None: ...
+    def completed(self, job: Job, info: Info) -> None: ...
+    def crashed(self, job: Job, reason: Any) -> None: ...
+
+
+_NOBODY = _Nobody()
 
 
 class Scheduler:
     """Does one thing at a time: whatever holds it up, such as a job that cannot be stopped, holds up everything."""
 
-    def __init__(self, config: Config, around: Surroundings, rules: Rules, completed: Completed) -> None:
+    def __init__(self, config: Config, around: Surroundings, rules: Rules) -> None:
         self._config = config
         self._around = around
         self._rules = rules
-        self._completed = completed
+        #: set before the first job is added
+        self.events: Events | None = None
         self._busy = asyncio.Lock()
         self.jobs: dict[str, Job] = {}
 
@@ -55,7 +76,7 @@ class Scheduler:
     @property
     def interval(self) -> float:
         """Seconds from one look at all jobs to the next."""
-        return self.number("interval", 60_000) / 1000
+        return self._rules.interval or self.number("interval", 60_000) / 1000
 
     async def add(self, job: Job) -> None:
         """Nothing happens if there is a job that asks for the same."""
@@ -106,7 +127,7 @@ class Scheduler:
         return sum(job.running for job in self.jobs.values())
 
     def _note(self, job: Job, kind: Kind, reason: Any = None) -> None:
-        event = Event(kind, self._around.pace.now(), time.time(), reason)
+        event = Event(kind, self._around.pace.now(), self._around.pace.shown(), reason)
         job.history = [event, *job.history][: self.number("max_history", 20)]
 
     def _start(self, job: Job) -> None:
@@ -120,7 +141,13 @@ class Scheduler:
             startup_jitter=self.number("startup_jitter", 5000) / 1000,
         )
         around = replace(self._around, health_threshold=self.health_threshold)
-        job.run = Run(plan, around, before=job.info, report=lambda info: setattr(job, "info", info))
+        job.run = Run(
+            plan,
+            around,
+            before=job.info,
+            report=lambda info: setattr(job, "info", info),
+            opened=lambda: self._tell(job).opened(job),
+        )
         job.task = asyncio.create_task(self._execute(job, job.run))
         self._note(job, "started")
 
@@ -133,9 +160,11 @@ class Scheduler:
             log.exception("job %s", job.id)
             await self._ended(job, f"{type(error).__name__}: {error}")
         else:
-            if job.database is not None:
-                self._completed(job, run.final_info())
+            self._tell(job).completed(job, run.final_info())
             await self._ended(job, None, run.result)
+
+    def _tell(self, job: Job) -> Events:
+        return _NOBODY if self.events is None or job.database is None else self.events
 
     async def _ended(self, job: Job, reason: Any, result: Info | None = None) -> None:
         task = job.task
@@ -149,6 +178,7 @@ class Scheduler:
                 del self.jobs[job.id]
                 return
             self._note(job, "crashed", reason)
+            self._tell(job).crashed(job, reason)
             if len(self.jobs) < self.number("max_jobs", 500):
                 self._start_pending(self.number("max_jobs", 500) - self._running())
 
@@ -179,8 +209,9 @@ class Scheduler:
     def _start_pending(self, count: int) -> None:
         if count <= 0:
             return
-        now, threshold = self._around.pace.now(), self.health_threshold
-        waiting = [job for job in self.jobs.values() if not job.running and may_start(job.history, now, threshold)]
+        now, times = self._around.pace.now(), {"health_threshold": self.health_threshold}
+        times["first_backoff"] = self._rules.first_backoff
+        waiting = [job for job in self.jobs.values() if not job.running and may_start(job.history, now, **times)]
         for job in sorted(waiting, key=lambda one: one.last_started)[:count]:
             self._start(job)
 

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError
 from airflow_provider_replicator.sandbox.couchdb.replicator.ownership import REPLICATOR
-from airflow_provider_replicator.sandbox.couchdb.replicator.pace import iso8601
+from airflow_provider_replicator.sandbox.couchdb.replicator.pace import Pace, iso8601
 
 log = logging.getLogger(__name__)
 
@@ -19,42 +18,47 @@ STATE, TIME, REASON = "_replication_state", "_replication_state_time", "_replica
 STATS, ID = "_replication_stats", "_replication_id"
 
 
-def write_completed(database: Database | None, doc_id: str, stats: Mapping[str, Any]) -> None:
-    _update(database, doc_id, {STATE: "completed", REASON: None, STATS: dict(stats)})
+class States:
+    """Whoever has read a document before a state is written cannot write or delete it any more: 409."""
 
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
 
-def write_failed(database: Database | None, doc_id: str, reason: str) -> None:
-    _update(database, doc_id, {STATE: "failed", STATS: None, REASON: reason})
+    def completed(self, database: Database | None, doc_id: str, stats: Mapping[str, Any]) -> None:
+        self._update(database, doc_id, {STATE: "completed", REASON: None, STATS: dict(stats)})
 
+    def failed(self, database: Database | None, doc_id: str, reason: str) -> None:
+        self._update(database, doc_id, {STATE: "failed", STATS: None, REASON: reason})
 
-def write_triggered(database: Database | None, doc_id: str, job_id: str) -> None:
-    _update(database, doc_id, {STATE: "triggered", REASON: None, ID: job_id, STATS: None})
+    def triggered(self, database: Database | None, doc_id: str, job_id: str) -> None:
+        self._update(database, doc_id, {STATE: "triggered", REASON: None, ID: job_id, STATS: None})
 
+    def error(self, database: Database | None, doc_id: str, reason: str, job_id: str | None) -> None:
+        self._update(database, doc_id, {STATE: "error", REASON: reason, STATS: None, ID: job_id})
 
-def write_error(database: Database | None, doc_id: str, reason: str, job_id: str | None) -> None:
-    _update(database, doc_id, {STATE: "error", REASON: reason, STATS: None, ID: job_id})
+    def tagged(self, database: Database | None, doc_id: str, job_id: str) -> None:
+        """All that CouchDB 1 did with a document that asks for what another one has started."""
+        self._update(database, doc_id, {ID: job_id})
 
+    def removed(self, database: Database | None, doc_id: str) -> None:
+        self._update(database, doc_id, dict.fromkeys((STATE, TIME, REASON, ID, STATS)))
 
-def remove_state(database: Database | None, doc_id: str) -> None:
-    _update(database, doc_id, dict.fromkeys((STATE, TIME, REASON, ID, STATS)))
-
-
-def _update(database: Database | None, doc_id: str, changes: Mapping[str, Any]) -> None:
-    """None removes a member. Whoever has read the document before cannot write or delete it any more: 409."""
-    document = database.get(doc_id) if database is not None else None
-    if database is None or document is None:
-        return  # deleted in the meantime
-    changed = dict(document)
-    for name, value in changes.items():
-        if value is None:
-            changed.pop(name, None)
-        elif changed.get(name) != value:
-            changed[name] = value
-            if name == STATE:
-                changed[TIME] = iso8601(time.time())
-    if changed == document:
-        return
-    try:
-        database.put(changed, user=REPLICATOR)
-    except CouchError as error:
-        log.info("the state of %s could not be written: %s", doc_id, error)
+    def _update(self, database: Database | None, doc_id: str, changes: Mapping[str, Any]) -> None:
+        """None removes a member."""
+        document = database.get(doc_id) if database is not None else None
+        if database is None or document is None:
+            return  # deleted in the meantime
+        changed = dict(document)
+        for name, value in changes.items():
+            if value is None:
+                changed.pop(name, None)
+            elif changed.get(name) != value:
+                changed[name] = value
+                if name == STATE:
+                    changed[TIME] = iso8601(self._pace.shown())
+        if changed == document:
+            return
+        try:
+            database.put(changed, user=REPLICATOR)
+        except CouchError as error:
+            log.info("the state of %s could not be written: %s", doc_id, error)

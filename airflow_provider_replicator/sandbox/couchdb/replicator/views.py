@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -206,7 +205,7 @@ def _task(job: Job) -> Shown:
         **_ends(job),
         "started_on": int(job.run.began),
         "type": "replication",
-        "updated_on": int(time.time()),
+        "updated_on": int(job.run.updated),
         "user": job.user,
     }
     ordered: Sequence[tuple[str, Any]] = sorted(details.items())

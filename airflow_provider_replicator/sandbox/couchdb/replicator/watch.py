@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 #: real seconds between a write and its notice: shorter would never be seen
 _NOTICE = 0.015
 
+Kind = Literal["changed", "gone"]
 #: called with a database, the id of a document in it, and the document (None: deleted)
 Changed = Callable[[Database, str, dict[str, Any] | None], Awaitable[None]]
 Gone = Callable[[Database], Awaitable[None]]
@@ -33,7 +34,7 @@ class Watch:
         self._pace = pace
         self._changed = changed
         self._gone = gone
-        self._events: asyncio.Queue[tuple[Literal["changed", "gone"], Database]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[Kind, Database]] = asyncio.Queue()
         self._read_up_to: dict[str, int] = {}
         self._noticed: set[str] = set()
         self._look_at: asyncio.TimerHandle | None = None
@@ -43,14 +44,16 @@ class Watch:
         self._adopt()
         try:
             while True:
-                kind, database = await self._events.get()
-                if kind == "gone":
-                    await self._gone(database)
-                else:
-                    await self._read(database)
+                await self._handle(*await self._events.get())
         finally:
             if self._look_at is not None:
                 self._look_at.cancel()
+
+    async def _handle(self, kind: Kind, database: Database) -> None:
+        try:
+            await (self._gone(database) if kind == "gone" else self._read(database))
+        except Exception:
+            log.exception("database %s", database.name)
 
     def _on_database(self, event: Literal["created", "deleted"], database: Database) -> None:
         if event == "deleted" and is_replicator_database(database.name):
