@@ -33,6 +33,13 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             _modules(_CDF, "airflow_provider_replicator.operators.cdf"),
             _modules(_DELTA_LAKE, "airflow_provider_replicator.operators.delta_lake"),
+            _modules(_COUCHDB, "airflow_provider_replicator.operators.cloudant"),
+        ],
+        "sensors": [_modules(_COUCHDB, "airflow_provider_replicator.sensors.cloudant")],
+        "triggers": [_modules(_COUCHDB, "airflow_provider_replicator.triggers.cloudant")],
+        "extra-links": [
+            "airflow_provider_replicator.links.cloudant.ReplicationDocumentLink",
+            "airflow_provider_replicator.links.cloudant.CloudantDashboardLink",
         ],
         "connection-types": [
             {

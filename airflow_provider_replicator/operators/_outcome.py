@@ -78,10 +78,10 @@ def table_alias(name: str) -> AssetAlias:
 
 
 def emit_table_events(context: Context, lake_root: str, report: Mapping[str, Any]) -> None:
-    """Record what was written to each table of ``report``, on the operator's alias (see :func:`_may_name_assets`)."""
+    """Record what was written to each table of ``report``, on the operator's alias (see :func:`may_name_assets`)."""
     from airflow.sdk import Asset, AssetAlias
 
-    if not _may_name_assets(context):
+    if not may_name_assets(context):
         return
     common = {name: report[name] for name in ("resource", "source", "mode", "window") if name in report}
     aliases = [one for one in context["task"].outlets if isinstance(one, AssetAlias) and one.name.startswith("delta:")]
@@ -107,14 +107,14 @@ def emit_asset_event(context: Context, resource_type: str, report: Mapping[str, 
 
     extra = {"resource": resource_type} | {name: report[name] for name in _EVENT_FIELDS if name in report}
     events = context["outlet_events"]
-    if _may_name_assets(context):
+    if may_name_assets(context):
         events[replica_alias(resource_type)].add(Asset(f"cdf://{report['target']}/{resource_type}"), extra=extra)
     for outlet in context["task"].outlets:
         if isinstance(outlet, Asset):
             events[outlet].extra.update(extra)
 
 
-def _may_name_assets(context: Context) -> bool:
+def may_name_assets(context: Context) -> bool:
     """Not for one of several mapped tasks: each has done a part only. And two that end in the same moment, both with an asset that
     Airflow does not know yet, would both make it known: Airflow 3.3 then sets one of them to failed, without a retry.
     """

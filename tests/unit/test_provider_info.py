@@ -22,6 +22,17 @@ from airflow_provider_replicator.provider_info import get_provider_info
 INFO = get_provider_info()
 CONNECTIONS = {connection["connection-type"]: connection for connection in INFO["connection-types"]}
 EXTRAS = {"cdf": cdf.EXTRAS, "delta_lake_s3": delta_lake.EXTRAS, "couchdb": couchdb.EXTRAS}
+KINDS = ("hooks", "operators", "sensors", "triggers")
+MODULES = (
+    "hooks.cdf",
+    "hooks.cloudant",
+    "hooks.delta_lake",
+    "operators.cdf",
+    "operators.cloudant",
+    "operators.delta_lake",
+    "sensors.cloudant",
+    "triggers.cloudant",
+)
 _STANDARD = {"host", "schema", "login", "password", "port", "extra"}
 each_connection = pytest.mark.parametrize("kind", CONNECTIONS)
 
@@ -45,13 +56,21 @@ def test_it_is_what_airflow_expects() -> None:
 
 
 def test_every_module_that_it_names_exists() -> None:
-    named = {module for kind in ("hooks", "operators") for entry in INFO[kind] for module in entry["python-modules"]}
-    modules = ("hooks.cdf", "hooks.cloudant", "hooks.delta_lake", "operators.cdf", "operators.delta_lake")
-    assert named == {f"airflow_provider_replicator.{module}" for module in modules}
+    entries = [entry for kind in KINDS for entry in INFO[kind]]
+    named = {module for entry in entries for module in entry["python-modules"]}
+    assert named == {f"airflow_provider_replicator.{module}" for module in MODULES}
     for module in named:
         importlib.import_module(module)
-    integrations = {entry["integration-name"] for entry in INFO["integrations"]}
-    assert {entry["integration-name"] for kind in ("hooks", "operators") for entry in INFO[kind]} <= integrations
+    assert {entry["integration-name"] for entry in entries} <= {
+        entry["integration-name"] for entry in INFO["integrations"]
+    }
+
+
+def test_every_link_that_it_names_exists() -> None:
+    for path in INFO["extra-links"]:
+        module, _, name = path.rpartition(".")
+        link = getattr(importlib.import_module(module), name)()
+        assert (link.name, link.xcom_key) == (link.name.capitalize(), f"_link_{name}")
 
 
 @each_connection
