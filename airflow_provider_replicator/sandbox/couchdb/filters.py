@@ -9,8 +9,8 @@ from typing import Any
 from airflow_provider_replicator.sandbox.couchdb import selectors
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN
-from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found
-from airflow_provider_replicator.sandbox.couchdb.functions import compile_function
+from airflow_provider_replicator.sandbox.couchdb.errors import bad_request, not_found
+from airflow_provider_replicator.sandbox.couchdb.functions import compile_function, passes
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision
 from airflow_provider_replicator.sandbox.couchdb.routes import Call
@@ -68,9 +68,4 @@ def _by_function(call: Call, name: str) -> Filter:
         "userCtx": {"db": call.database.name, "name": call.user.name, "roles": list(call.user.roles)},
         "method": call.request.method,
     }
-    return lambda stored, leaves: [leaf for leaf in leaves if test(stored.whole(leaf), request)]
-
-
-def uncompiled(reason: str) -> CouchError:
-    """What CouchDB answers for a function that cannot be compiled."""
-    return CouchError(500, "compilation_error", reason)
+    return lambda stored, leaves: [leaf for leaf in leaves if passes(test, stored.whole(leaf), request)]
