@@ -16,6 +16,7 @@ from airflow_provider_replicator.couchdb.auth.signing import SignInError, signer
 from airflow_provider_replicator.couchdb.blocking import run
 from airflow_provider_replicator.couchdb.refusals import refusal, said
 from airflow_provider_replicator.couchdb.requests_transport import RequestsTransport, adapter
+from airflow_provider_replicator.couchdb.tls import context
 from airflow_provider_replicator.couchdb.transport import Answer
 from airflow_provider_replicator.exceptions import CouchUnavailableError
 
@@ -60,9 +61,10 @@ def self_signing_session(connection: CouchConnection) -> Session:
     timeout = (connection.connect_timeout, connection.read_timeout)
     proxy = connection.proxy_for(connection.base_url)
     session.proxies = {urlsplit(connection.base_url).scheme: proxy} if proxy else {}
-    session.mount(f"{connection.base_url}/", adapter(connection.verify, max_retries=retries, timeout=timeout))
     for scheme in ("https://", "http://"):
-        session.mount(scheme, adapter(True, timeout=timeout))
+        session.mount(scheme, adapter(timeout=timeout))
+    trust = context(connection.verify) if connection.base_url.startswith("https:") else None
+    session.mount(f"{connection.base_url}/", adapter(trust, retries=retries, timeout=timeout))
     return session
 
 

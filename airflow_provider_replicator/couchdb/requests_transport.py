@@ -15,6 +15,8 @@ from airflow_provider_replicator.couchdb.transport import Answer
 from airflow_provider_replicator.exceptions import CouchConnectionError
 
 if TYPE_CHECKING:
+    import ssl
+
     from requests import PreparedRequest, Response
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
@@ -33,7 +35,7 @@ class RequestsTransport:
     def __init__(self, connection: CouchConnection, stop: threading.Event | None = None) -> None:
         self._connection = connection
         self._stop = stop or threading.Event()
-        self._adapters: dict[bool | str, HTTPAdapter] = {}
+        self._adapters: dict[tuple[str, bool | str], HTTPAdapter] = {}
 
     async def send(self, request: Request) -> Answer:
         """See :class:`~airflow_provider_replicator.couchdb.transport.Transport`."""
@@ -43,14 +45,14 @@ class RequestsTransport:
         self._raise_if_stopped()
         prepared = _prepared(request)
         connection = self._connection
-        verify = connection.verify_for(request.url)
+        scheme = urlsplit(request.url).scheme
+        carrier = self._adapter(scheme, connection.verify_for(request.url))
         proxy = connection.proxy_for(request.url)
         try:
-            response = self._adapter(verify).send(
+            response = carrier.send(
                 prepared,
                 timeout=(connection.connect_timeout, request.read_timeout or connection.read_timeout),
-                verify=verify is not False,
-                proxies={urlsplit(request.url).scheme: proxy} if proxy else {},
+                proxies={scheme: proxy} if proxy else {},
             )
             with response:
                 body = _body(response, request)
@@ -75,15 +77,18 @@ class RequestsTransport:
         if self._stop.is_set():
             raise asyncio.CancelledError
 
-    def _adapter(self, verify: bool | str) -> HTTPAdapter:
-        if verify not in self._adapters:
-            self._adapters[verify] = adapter(verify)
-        return self._adapters[verify]
+    def _adapter(self, scheme: str, verify: bool | str) -> HTTPAdapter:
+        if (scheme, verify) not in self._adapters:
+            self._adapters[scheme, verify] = adapter(context(verify) if scheme == "https" else None)
+        return self._adapters[scheme, verify]
 
 
-def adapter(verify: bool | str, **more: Any) -> HTTPAdapter:
-    """Connections of requests whose trust is that of :func:`airflow_provider_replicator.couchdb.tls.context`."""
-    made: HTTPAdapter = _adapter_class()(verify, **more)
+def adapter(trust: ssl.SSLContext | None = None, *, retries: Retry | int = 0, timeout: Any = None) -> HTTPAdapter:
+    """Connections of requests. ``trust`` says whose certificates are fine, whatever else is said; None: requests says it.
+
+    ``timeout`` holds where a request names none.
+    """
+    made: HTTPAdapter = _adapter_class()(trust, retries, timeout)
     return made
 
 
@@ -92,11 +97,10 @@ def _adapter_class() -> Any:
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
-        def __init__(self, verify: bool | str, *, max_retries: Retry | int = 0, timeout: Any = None) -> None:
-            self._verify = verify
+        def __init__(self, trust: ssl.SSLContext | None, retries: Retry | int, timeout: Any) -> None:
+            self._trust = trust
             self._timeout = timeout
-            self._context: Any = None
-            super().__init__(max_retries=max_retries)
+            super().__init__(max_retries=retries)
 
         def send(
             self,
@@ -112,14 +116,14 @@ def _adapter_class() -> Any:
         def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
             found: Any = super().build_connection_pool_key_attributes(request, verify, cert)
             host, pool = found
-            if host["scheme"] == "https":
-                self._context = self._context or context(self._verify)
-                pool |= {"ssl_context": self._context, "cert_reqs": self._context.verify_mode}
+            if self._trust is not None:
+                pool |= {"ssl_context": self._trust, "cert_reqs": self._trust.verify_mode}
                 pool.pop("ca_certs", None)
             return host, pool
 
         def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-            """Nothing: the context says whom to trust."""
+            if self._trust is None:
+                super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
     return Adapter
 

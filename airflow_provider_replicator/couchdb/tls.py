@@ -38,12 +38,13 @@ def untrusted(error: BaseException, host: str) -> ConfigurationError | None:
         item = waiting.pop()
         if not isinstance(item, BaseException) or item in seen:
             continue
-        if isinstance(item, ssl.SSLCertVerificationError):
+        if isinstance(item, ssl.SSLCertVerificationError) and hasattr(item, "verify_message"):
             return ConfigurationError(
                 f"the certificate of {host} is not trusted: {item.verify_message} (ca_bundle names a file of certificates to trust)"
             )
         seen.append(item)
-        waiting += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+        inner = (getattr(item, name, None) for name in ("__cause__", "__context__", "reason", "certificate_error"))
+        waiting += [*inner, *item.args]
     return None
 
 
