@@ -128,8 +128,13 @@ class Asked(TypedDict, total=False):
 
 async def changes(client: CouchClient, database: str, **asked: Unpack[Asked]) -> ChangesPage:
     """One page of the feed after ``since``."""
-    answer = parsed(await changes_answer(client, database, **asked), (database, "_changes"))
-    return ChangesPage(rows=answer["results"], last_seq=answer["last_seq"], pending=answer.get("pending"))
+    return changes_page(await changes_answer(client, database, **asked), database)
+
+
+def changes_page(answer: Answer, database: str) -> ChangesPage:
+    """The page that an answer holds."""
+    found = parsed(answer, (database, "_changes"))
+    return ChangesPage(rows=found["results"], last_seq=found["last_seq"], pending=found.get("pending"))
 
 
 async def changes_answer(client: CouchClient, database: str, **asked: Unpack[Asked]) -> Answer:
@@ -199,7 +204,7 @@ async def local_get(client: CouchClient, database: str, name: str) -> dict[str, 
 
 
 async def local_put(client: CouchClient, database: str, name: str, document: Mapping[str, Any]) -> str:
-    """Write ``_local/<name>``, with its ``_rev`` if it exists. Returns the new revision. Raises CouchConflictError."""
+    """Write ``_local/<name>``. Returns the new revision. CouchDB 3 checks no revision here: the last writer wins."""
     return await put_document(client, database, f"_local/{name}", document)
 
 

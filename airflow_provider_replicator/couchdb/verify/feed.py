@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.core.page_size import PageSize
 from airflow_provider_replicator.couchdb import databases
-from airflow_provider_replicator.exceptions import CouchRequestError, CouchUnavailableError
+from airflow_provider_replicator.couchdb.paging import is_last, number, page_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.databases import Asked, ChangesPage
     from airflow_provider_replicator.couchdb.verify.selection import Selection
 
-#: Answers that a smaller page may cure: request timeout, overload, gateway timeout; and those that are too large.
-_TOO_MUCH = frozenset({408, 503, 504})
-_TOO_LARGE = 413
 #: Bytes of a page in memory.
 _PAGE_BYTES = 64 << 20
 #: Seconds of silence while a server looks for rows that pass a filter.
@@ -83,52 +80,21 @@ class Feed:
                 return
 
     async def _page(self, cursor: str | int | None) -> ChangesPage:
-        while True:
-            try:
-                page = await databases.changes(self.client, self.database, **self._asked(cursor))
-            except CouchUnavailableError as error:
-                if error.status not in _TOO_MUCH or not self._size.too_much():
-                    raise
-            except CouchRequestError as error:
-                if error.status != _TOO_LARGE or not self._size.too_much():
-                    raise
-            else:
-                self._size.fine()
-                return page
+        asked = self._asked(cursor)
+        answer = await page_answer(self.client, self.database, self._size, asked, max_bytes=_PAGE_BYTES)
+        self._size.fine()
+        return databases.changes_page(answer, self.database)
 
     def _asked(self, cursor: str | int | None) -> Asked:
         chosen = self._selection
         asked: Asked = {
             "since": cursor,
-            "limit": self._size.now,
-            "seq_interval": self._size.now,
             "style": "main_only" if chosen.winning_revs_only else "all_docs",
             "selector": chosen.selector,
             "doc_ids": chosen.doc_ids,
             "filter": chosen.filter,
             "query_params": chosen.query_params,
-            "max_bytes": _PAGE_BYTES,
-            "at_once": _TOO_MUCH if self._size.now > self._size.smallest else (),
         }
         if not self.selects_everything:
             asked["read_timeout"] = max(_FILTERING, self.client.connection.read_timeout)
         return asked
-
-
-def is_last(page: ChangesPage, cursor: str | int | None) -> bool:
-    """Whether nothing came after ``page``, which was asked for at ``cursor``, when the server answered.
-
-    A page without rows is the last one if it led nowhere: CouchDB counts changes as pending that a filter of ids passes over.
-    """
-    if page.pending == 0:
-        return True
-    if page.rows:
-        return False
-    here, before = number(page.last_seq), number(cursor or 0)
-    return here is None or before is None or here <= before
-
-
-def number(sequence: str | int | None) -> int | None:
-    """The number in front of a sequence, which grows with the changes. It is good for estimates, within one database."""
-    digits = str(sequence).partition("-")[0]
-    return int(digits) if digits.isascii() and digits.isdigit() else None
