@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.checkpoint import fingerprint
@@ -55,6 +56,11 @@ class Draft:
     source_url: str
     target_url: str
 
+    def is_in(self, existing: Mapping[str, Any]) -> bool:
+        """Whether ``existing`` is this very draft: written, although its answer was lost."""
+        held = existing.get(MARKER)
+        return isinstance(held, Mapping) and held.get("draft") == self.body[MARKER]["draft"]
+
     def says(self, existing: Mapping[str, Any]) -> bool:
         """Whether ``existing`` holds the same endpoints, credentials included."""
         return all(existing.get(name) == self.body[name] for name in ("source", "target"))
@@ -86,7 +92,7 @@ def draft(
     )
     return Draft(
         doc_id=doc_id or document_id(source.name, target.name, options, owner),
-        body=ends | sent | {MARKER: {"by": _MADE_BY, **owner.as_dict(), **_kept(marker)}},
+        body=ends | sent | {MARKER: {"by": _MADE_BY, **asdict(marker), "draft": uuid.uuid4().hex}},
         marker=marker,
         source_url=redacted(ends["source"]["url"]),
         target_url=redacted(ends["target"]["url"]),
@@ -127,10 +133,6 @@ def marker_of(document: Mapping[str, Any]) -> Marker | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _kept(marker: Marker) -> dict[str, Any]:
-    return {"fingerprint": marker.fingerprint, "submitted": marker.submitted}
 
 
 def _who(endpoint: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.jobs.document import marker_of
 from airflow_provider_replicator.couchdb.jobs.states import read_state
-from airflow_provider_replicator.couchdb.jobs.stop import check_ours, stop, stop_and_forget
+from airflow_provider_replicator.couchdb.jobs.stop import ended, pause, stop, stop_and_forget
 from airflow_provider_replicator.couchdb.jobs.submit import submit
 from airflow_provider_replicator.couchdb.jobs.wait import wait
 from airflow_provider_replicator.exceptions import (
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.job import Job
     from airflow_provider_replicator.couchdb.jobs.options import ReplicationOptions
     from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
+    from airflow_provider_replicator.couchdb.jobs.states import JobState
+
+#: The attempt whose pause is long enough for the end of a job whose document is gone already.
+_USUAL = 3
 
 
 async def settle(
@@ -67,9 +71,12 @@ async def settle(
             await stop(mediator, job.replicator_db, job.doc_id, owner=owner)
             return _followed(job, other).seen(state)
         if policies.on_duplicate == "replace":
-            await _replace(mediator, other)
+            await _replace(mediator, other, state)
         else:
             await _wait_for(mediator, _followed(job, other), limits, started_at, clock)
+    else:
+        await mediator.transport.sleep(pause(_USUAL))
+    await ended(mediator, other.job_id, other.doc_id)
     again = await submit(
         mediator, source, target, options, owner=owner, policies=policies, doc_id=job.doc_id, clock=clock
     )
@@ -90,7 +97,7 @@ def _followed(job: Job, other: Duplicate) -> Job:
     )
 
 
-async def _replace(mediator: CouchClient, other: Duplicate) -> None:
+async def _replace(mediator: CouchClient, other: Duplicate, state: JobState) -> None:
     document = await databases.get_document(mediator, other.database, other.doc_id)
     if document is None:
         return
@@ -99,8 +106,7 @@ async def _replace(mediator: CouchClient, other: Duplicate) -> None:
             f"document {other.doc_id} in {other.database} replicates the same, and was not made by Airflow: it is left as it is "
             '(on_duplicate="replace" stops only what Airflow has made)'
         )
-    check_ours(document, other.doc_id)
-    await stop_and_forget(mediator, other.database, other.doc_id)
+    await stop_and_forget(mediator, other.database, other.doc_id, state)
 
 
 async def _wait_for(

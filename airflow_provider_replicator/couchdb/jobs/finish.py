@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.couchdb.jobs.history import counts
-from airflow_provider_replicator.couchdb.jobs.report import report, warnings
+from airflow_provider_replicator.couchdb.jobs.refused import refused_ids
+from airflow_provider_replicator.couchdb.jobs.report import fitted, report, warnings
 from airflow_provider_replicator.couchdb.jobs.server_time import server_time
 from airflow_provider_replicator.couchdb.jobs.states import state_of
 from airflow_provider_replicator.couchdb.jobs.stop import stop
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.choices import Policies
     from airflow_provider_replicator.couchdb.jobs.history import Counts
     from airflow_provider_replicator.couchdb.jobs.job import Job
+    from airflow_provider_replicator.couchdb.jobs.options import ReplicationOptions
     from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
     from airflow_provider_replicator.couchdb.jobs.states import JobState
 
@@ -43,6 +45,7 @@ async def finish(
     policies: Policies,
     *,
     cancel_on_failure: bool = True,
+    options: ReplicationOptions | None = None,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
     """The report (JSON, under 4 KB, no secrets); then, on success, the document is deleted unless it is to be kept.
@@ -51,7 +54,7 @@ async def finish(
     checkpoint's history had before; where that cannot be known there are only ``*_total``. Raises ReplicationFailedError (failed,
     deleted by somebody, write failures) and ReplicationStalledError (limits), each with the report; the job is stopped before
     (``cancel_on_failure``), so that nothing crashes on for ever. A completed job with write failures keeps its document: a retry
-    finds it, and fails too, instead of running again past what was refused.
+    finds it, and fails too, instead of running again past what was refused. With ``options``, the refused documents are named.
     """
     clients = list({id(one): one for one in (mediator, source, target)}.values())
     sent = sum(one.requests for one in clients)
@@ -66,15 +69,17 @@ async def finish(
             if cancel_on_failure:
                 values["stopped"] = await _stopped(mediator, job)
             _raise(*problem, values)
+        if began is not None and clock() - began < _SHORT:
+            await _next_second(mediator, state.start_time or job.submitted)
         if counted is not None:
+            if _refused(counted) and options is not None and policies.on_write_failures != "ignore":
+                values["refused_ids"] = await _names(source, target, job, state, options)
             _judge(counted, policies, values)
         if job.own and not job.continuous and not policies.keep_document:
             await stop(mediator, job.replicator_db, job.doc_id)
-        if began is not None and clock() - began < _SHORT:
-            await _next_second(mediator, job)
     finally:
         values["requests"]["finish"] = sum(one.requests for one in clients) - sent
-    return values
+    return fitted(values)
 
 
 def _problem(outcome: Outcome, state: JobState) -> tuple[Problem, str] | None:
@@ -99,22 +104,37 @@ def _problem(outcome: Outcome, state: JobState) -> tuple[Problem, str] | None:
 def _judge(counted: Counts, policies: Policies, values: dict[str, Any]) -> None:
     """Completed is not success while the target has refused something."""
     values["warnings"] = [] if policies.on_write_failures == "ignore" else warnings(counted)
-    run = counted.run
-    refused = (counted.total if run is None else run).doc_write_failures
+    refused, names = _refused(counted), values.get("refused_ids")
     if not refused or policies.on_write_failures != "fail":
         return
-    when = "in this run or before it, which cannot be told," if run is None else ""
+    when = "in this run or before it, which cannot be told, " if counted.run is None else ""
+    which = f" of {', '.join(names)}" if isinstance(names, list) and names else ""
     _raise(
         ReplicationFailedError,
-        f"completed, but {when} the target refused {refused} revisions (a validation function, a size limit, a design document "
-        "written by somebody who is no admin): they are not there, and no later run brings them. A verification of level "
-        'revisions names them; when the reason is gone, run once with since_seq "0"',
+        f"completed, but {when}the target refused {refused} revisions{which} (a validation function, a size limit, a design document "
+        "written by somebody who is no admin): they are not there, and no later run brings them. When the reason is gone, "
+        'repair: run once with since_seq "0"',
         values,
     )
 
 
+def _refused(counted: Counts) -> int:
+    """Revisions that the target refused in this run; in all runs, where that cannot be told."""
+    return (counted.total if counted.run is None else counted.run).doc_write_failures
+
+
+async def _names(
+    source: CouchClient, target: CouchClient, job: Job, state: JobState, options: ReplicationOptions
+) -> list[str] | str:
+    """The refused documents; or why they cannot be named. That they were refused is more important."""
+    try:
+        return list(await refused_ids(source, target, job, state, options))
+    except ReplicatorError as error:
+        return f"not known: {error}"
+
+
 def _raise(kind: Problem, reason: str, values: dict[str, Any]) -> None:
-    raise kind(f"{values['source']} to {values['target']} ({values['doc_id']}): {reason}", values)
+    raise kind(f"{values['source']} to {values['target']} ({values['doc_id']}): {reason}", fitted(values))
 
 
 async def _stopped(mediator: CouchClient, job: Job) -> bool | str:
@@ -127,13 +147,13 @@ async def _stopped(mediator: CouchClient, job: Job) -> bool | str:
         return f"not stopped: {error}"
 
 
-async def _next_second(mediator: CouchClient, job: Job) -> None:
-    """Until the server's clock shows a later second than the job's start.
+async def _next_second(mediator: CouchClient, start: str | None) -> None:
+    """Until the server's clock shows a later second than that of the job's start.
 
     Sessions in a history are told apart by their start, in whole seconds: two runs of one pair must not begin in the same one.
     """
     for _ in range(round(1.4 / _TURNING)):
         now = await server_time(mediator)
-        if now is None or job.submitted is None or now > job.submitted:
+        if now is None or start is None or now > start:
             return
         await mediator.transport.sleep(_TURNING)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.couchdb import databases
-from airflow_provider_replicator.couchdb.jobs.reading import counters, iso_seconds, parse_moment, sequence
+from airflow_provider_replicator.couchdb.jobs.reading import counters, parse_moment, sequence
 from airflow_provider_replicator.couchdb.jobs.states import Counters
 from airflow_provider_replicator.exceptions import CouchAccessError, CouchRequestError
 
@@ -86,6 +86,18 @@ def before(history: History, submitted: str) -> Counters:
     return _NOTHING
 
 
+def first_sequence(checkpoint: Mapping[str, Any], submitted: str) -> str | None:
+    """Where the first session since ``submitted`` began to read the source; None: at its beginning, or not known."""
+    began = parse_moment(submitted)
+    found = None
+    for entry in _entries(checkpoint):
+        start = parse_moment(entry.get("start_time"))
+        if began is None or start is None or start < began:
+            break
+        found = sequence(entry.get("start_last_seq"))
+    return None if found in (None, "0") else found
+
+
 def common_history(here: Mapping[str, Any], there: Mapping[str, Any]) -> History:
     """What a session that starts now would go on from: the server compares both documents in this way."""
     mine, theirs = _entries(here), _entries(there)
@@ -98,12 +110,6 @@ def common_history(here: Mapping[str, Any], there: Mapping[str, Any]) -> History
             return theirs[1:]
         mine, theirs = mine[1:], theirs[1:]
     return ()
-
-
-def ended(checkpoint: Mapping[str, Any]) -> str | None:
-    """When its newest session wrote it last, ISO 8601."""
-    entries = _entries(checkpoint)
-    return iso_seconds(entries[0].get("end_time")) if entries else None
 
 
 async def _unnamed(target: CouchClient, job: Job, state: JobState) -> Counters | None:

@@ -48,7 +48,8 @@ class Progress:
         if self.eta is not None:
             parts.append(f"{duration(self.eta)} left")
         if self.error is not None:
-            parts.append(f"crash {self.error_count}: {self.error}" if self.error_count else self.error)
+            crash = f"crash {self.error_count}: " if self.error_count and self.state == "crashing" else ""
+            parts.append(crash + self.error)
         return ", ".join(parts)
 
 

@@ -60,4 +60,4 @@ async def replicate(
             policies=policies,
             limits=limits,
         )
-    return await finish(mediator, source, target, job, outcome, policies)
+    return await finish(mediator, source, target, job, outcome, policies, options=options)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,9 +11,12 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
     from airflow_provider_replicator.couchdb.jobs.states import JobState
 
+#: Bytes of a report as JSON: it travels through XCom.
+MAX_BYTES = 4000
 #: A sequence names every shard of its database: of a big one, it would not fit.
 _SEQUENCE = 1200
-_TEXT = 600
+#: Characters of one text, tried one after the other until everything fits.
+_LONGEST = (600, 300, 150, 80)
 
 
 def report(outcome: Outcome, state: JobState, counted: Counts | None, *, seconds: float) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def report(outcome: Outcome, state: JobState, counted: Counts | None, *, seconds
         "adopted": job.adopted,
         **_counted(counted),
         "changes_pending": state.changes_pending,
-        "checkpoint_seq": _fitting(state.checkpointed_source_seq),
+        "checkpoint_seq": state.checkpointed_source_seq,
         "started": job.submitted,
         "ended": state.last_updated if state.terminal else None,
         "seconds": round(seconds, 3),
@@ -44,7 +48,7 @@ def report(outcome: Outcome, state: JobState, counted: Counts | None, *, seconds
         "warnings": [],
     }
     if state.error is not None:
-        values["error"] = state.error[:_TEXT]
+        values["error"] = state.error
         values["error_class"] = state.error_class
     return values
 
@@ -65,6 +69,24 @@ def warnings(counted: Counts) -> list[str]:
             "verify, with repair, if they are not there"
         )
     return found
+
+
+def fitted(values: dict[str, Any]) -> dict[str, Any]:
+    """In place: long texts are cut, so that the whole is under 4 KB. Counts are never cut, half sequences are left out."""
+    values["checkpoint_seq"] = _fitting(values.get("checkpoint_seq"))
+    for longest in _LONGEST:
+        if len(json.dumps(values)) <= MAX_BYTES:
+            break
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = [_short(one, longest) for one in value]
+            elif name != "checkpoint_seq":
+                values[name] = _short(value, longest)
+    return values
+
+
+def _short(value: Any, longest: int) -> Any:
+    return value if not isinstance(value, str) or len(value) <= longest else value[: longest - 1] + "…"
 
 
 def _counted(counted: Counts | None) -> dict[str, int]:

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.couchdb.client import CouchClient
     from airflow_provider_replicator.couchdb.jobs.choices import Owner
+    from airflow_provider_replicator.couchdb.jobs.states import JobState
 
 #: The server writes states into the same document: three deletes in thirty met such a write.
 _ATTEMPTS = 10
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-#: Seconds until the server has forgotten a deleted document; it usually takes a few milliseconds.
-_FORGOTTEN_IN = 30.0
+#: Seconds until the job of a deleted document has ended; it usually takes one.
+_ENDED_IN = 30.0
 
 
 async def stop(
@@ -64,25 +65,47 @@ async def stop(
 
 
 async def stop_and_forget(
-    mediator: CouchClient,
-    replicator_db: str,
-    doc_id: str,
-    *,
-    owner: Owner | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    mediator: CouchClient, replicator_db: str, doc_id: str, state: JobState, *, owner: Owner | None = None
 ) -> None:
-    """:func:`stop`, and wait until the server knows the document no more.
+    """:func:`stop`, and wait until the job has ended; ``state`` is the job's before.
 
-    A document that is made again sooner is taken for the old one, unchanged: a crashing job would not start anew.
+    A document that is made again sooner is taken for the old one, and its job ends with the old one's.
     """
     await stop(mediator, replicator_db, doc_id, owner=owner)
-    until = clock() + _FORGOTTEN_IN
-    attempt = 0
-    while (await read_state(mediator, replicator_db, doc_id)).state != "gone":
+    gone = False
+    for attempt in range(_ATTEMPTS):
+        gone = gone or (await read_state(mediator, replicator_db, doc_id)).state == "gone"
+        if gone:
+            break
+        await mediator.transport.sleep(pause(attempt))
+    if not gone or not await ended(mediator, state.job_id, doc_id):
+        raise ReplicationStalledError(
+            f"the server still runs the job of document {doc_id}, which was deleted: try again"
+        )
+
+
+async def ended(
+    mediator: CouchClient, job_id: str | None, doc_id: str, *, clock: Callable[[], float] = time.monotonic
+) -> bool:
+    """Wait until no job of the document runs any more: it outlives its document by a moment. False: not within half a minute."""
+    until, attempt = clock() + _ENDED_IN, 0
+    while await _document_of(mediator, job_id) == doc_id:
         if clock() > until:
-            raise ReplicationStalledError(f"the server still knows document {doc_id}, which was deleted: try again")
+            return False
         await mediator.transport.sleep(pause(attempt))
         attempt += 1
+    return True
+
+
+async def _document_of(mediator: CouchClient, job_id: str | None) -> str | None:
+    """The document whose job runs under ``job_id``; None: there is no such job."""
+    if job_id is None or not (await mediator.features()).scheduler:
+        return None
+    try:
+        job = await mediator.get("_scheduler", "jobs", job_id)
+    except CouchNotFoundError:
+        return None
+    return str(job.get("doc_id"))
 
 
 def check_ours(

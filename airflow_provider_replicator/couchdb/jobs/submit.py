@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.jobs import sequences
-from airflow_provider_replicator.couchdb.jobs.document import MARKER, Draft, draft, marker_of
+from airflow_provider_replicator.couchdb.jobs.document import Draft, draft, marker_of
 from airflow_provider_replicator.couchdb.jobs.job import Job
 from airflow_provider_replicator.couchdb.jobs.server_time import server_time
 from airflow_provider_replicator.couchdb.jobs.states import JobState, read_state
@@ -111,8 +111,8 @@ class _Submission:
             if existing is None:
                 rev = None
                 continue
-            if existing.get(MARKER) == self.draft.body[MARKER]:
-                return self.job  # our own, whose answer was lost
+            if self.draft.is_in(existing):
+                return self.job
             found = await self._existing(existing)
             if isinstance(found, Job):
                 return found
@@ -130,7 +130,7 @@ class _Submission:
             return replace(self.job, adopted=True, submitted=submitted or state.start_time).seen(state)
         if step == "overwrite":
             return str(existing["_rev"])
-        await stop_and_forget(self.mediator, self.job.replicator_db, self.job.doc_id, owner=self.owner)
+        await stop_and_forget(self.mediator, self.job.replicator_db, self.job.doc_id, state, owner=self.owner)
         return None
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: For the first seconds looks are close, for jobs that take no longer; then the pause grows with the time waited already.
 _CLOSE = 0.5
 _CLOSE_FOR = 5.0
+#: Even closer, until the job's id was seen: ended jobs have none, and counts of a run are looked up by it.
+_CLOSEST = 0.1
+_CLOSEST_FOR = 1.0
 _GROWTH = 0.2
 _JITTER = 0.1
 #: A job "runs" from the moment when it is told to: only after so many seconds without a crash does that mean something.
@@ -46,6 +49,7 @@ class Waiting:
         self._since: dict[str, float] = {}
         self._crash_marks: set[str | None] = set()
         self._drained = 0
+        self._named = False
         self.states: list[str] = []
         self.crashes = 0
 
@@ -55,6 +59,7 @@ class Waiting:
             self._since.pop("source", None)
         if state.state not in self.states:
             self.states.append(state.state)
+        self._named = self._named or state.job_id is not None
         self._keep_times(state, now)
         return self._end(state, now, pending) or self._out_of_time(now, state.state, state.error)
 
@@ -76,6 +81,8 @@ class Waiting:
         """Seconds until the next look: longer after a look that has cost several ``requests``, never past the time-out."""
         elapsed = max(0.0, now - self._started)
         grown = _CLOSE if elapsed < _CLOSE_FOR else max(_CLOSE, elapsed * _GROWTH)
+        if not self._named and elapsed < _CLOSEST_FOR:
+            grown = _CLOSEST
         pause = min(grown, self._limits.poll_interval) * random.uniform(1 - _JITTER, 1 + _JITTER) * max(1, requests)
         timeout = self._limits.timeout
         return pause if timeout is None else max(0.01, min(pause, self._started + timeout - now))
