@@ -54,8 +54,11 @@ class CouchApp(Shell):
 
     async def handle(self, request: Request, project: str) -> Response:
         answer = await self.server.handle(request)
-        if answer.content_type == "application/json" and not _accepts_json(request):
-            answer.content_type = "text/plain; charset=utf-8"
+        if answer.content_type == "application/json":
+            if not any(name == "Cache-Control" for name, _ in answer.headers):
+                answer.headers.append(("Cache-Control", "must-revalidate"))
+            if not _accepts_json(request):
+                answer.content_type = "text/plain; charset=utf-8"
         return answer
 
     def standing_headers(self) -> list[tuple[bytes, bytes]]:

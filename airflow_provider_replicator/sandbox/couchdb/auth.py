@@ -60,9 +60,7 @@ class Authentication:
         if not header.startswith("Bearer "):
             return None
         user = self._accounts.bearer(header[7:].strip())
-        if user is None:
-            raise unauthorized("Token rejected")
-        return User(user.name, user.roles, "jwt")
+        return None if user is None else User(user.name, user.roles, "jwt")
 
     def _from_cookie(self, call: Call) -> User | None:
         """None also for a cookie that has expired or is signed by somebody else: its bearer is nobody, not refused."""

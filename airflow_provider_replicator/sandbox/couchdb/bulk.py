@@ -14,14 +14,14 @@ from airflow_provider_replicator.sandbox.couchdb.drafts import LOCAL, Draft, che
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.reading import read_view, render
-from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, parse_rev, position_of
+from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, order_of, parse_rev, position_of
 from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer
 from airflow_provider_replicator.sandbox.http import Response
 
 
 def bulk_docs(call: Call) -> Response:
     call.allow("POST")
-    body = call.json_object()
+    body = call.typed_object()
     documents = body.get("docs")
     if documents is None:
         raise bad_request("POST body must include `docs` parameter.")
@@ -37,7 +37,7 @@ def bulk_docs(call: Call) -> Response:
         return answer([_result(_local_written(call, one) or next(results)) for one in drafts], 201)
     for one in drafts:
         _local_written(call, one)
-    return answer([_result(one) for one in written if one.error is not None], 201)
+    return answer([_failure(one, one.error) for one in written if one.error is not None], 201)
 
 
 def _draft(call: Call, document: Any, *, new_edits: bool) -> Draft:
@@ -63,17 +63,21 @@ def _local_written(call: Call, draft: Draft) -> Written | None:
 def _result(written: Written) -> dict[str, Any]:
     if written.error is None:
         return {"ok": True, "id": written.doc_id, "rev": written.rev}
-    rev = {} if written.rev is None else {"rev": written.rev}
-    return {"id": written.doc_id, **rev, "error": written.error.error, "reason": written.error.reason}
+    return {"id": written.doc_id, "error": written.error.error, "reason": written.error.reason}
+
+
+def _failure(written: Written, error: CouchError) -> dict[str, Any]:
+    """Of a revision that came with its name."""
+    return {"id": written.doc_id, "rev": written.rev, "error": error.error, "reason": error.reason}
 
 
 def bulk_get(call: Call) -> Response:
     call.allow("POST")
-    wanted = call.json_object().get("docs")
+    wanted = call.typed_object().get("docs")
     if not isinstance(wanted, list):
         raise bad_request("Missing JSON list of 'docs'.")
     results = [_got(call, one) for one in wanted]
-    return Response(200, b'{"results": [' + b",".join(results) + b"]}")
+    return Response(200, b'{"results":[' + b",".join(results) + b"]}\n")
 
 
 def _got(call: Call, wanted: Any) -> bytes:
@@ -85,27 +89,36 @@ def _got(call: Call, wanted: Any) -> bytes:
     try:
         check_id(doc_id)
         rev = parse_rev(wanted["rev"]) if "rev" in wanted else None
-        since = [parse_rev(one) for one in wanted.get("atts_since") or ()]
     except CouchError as error:
         return _failed(doc_id, wanted.get("rev"), error)
+    try:
+        since = _since(wanted.get("atts_since"))
+    except CouchError as error:
+        return _failed(doc_id, wanted["atts_since"], error)
     query = Query(call.request.query)
-    view = read_view(query).since(since)
+    view = read_view(query).of_revision().since(since)
     document = call.database.documents.get(doc_id)
     found: list[Revision | str]
     if rev is None:
         found = [*document.tree.leaves] if document is not None else ["undefined"]
     else:
         found = open_revisions(document, [rev], latest=query.loose_flag("latest"))
-    docs = [
+    docs = [  # the other way round than open_revs has them
         _problem(doc_id, one, CouchError(404, "not_found", "missing"))
         if isinstance(one, str) or document is None
         else b'{"ok":' + render(call.database, document, one, view, call.user) + b"}"
-        for one in found
+        for one in reversed(found)
     ]
     return b'{"id":' + orjson.dumps(doc_id) + b',"docs":[' + b",".join(docs) + b"]}"
 
 
-def _failed(doc_id: str | None, rev: str | None, error: CouchError) -> bytes:
+def _since(value: Any) -> list[str]:
+    if value is not None and not isinstance(value, list):
+        raise bad_request("att_since value must be array of revs.")
+    return [parse_rev(one) for one in value or ()]
+
+
+def _failed(doc_id: str | None, rev: Any, error: CouchError) -> bytes:
     return b'{"id":' + orjson.dumps(doc_id) + b',"docs":[' + _problem(doc_id, rev, error) + b"]}"
 
 
@@ -116,7 +129,7 @@ def _problem(doc_id: str | None, rev: Any, error: CouchError) -> bytes:
 def revs_diff(call: Call) -> Response:
     call.allow("POST")
     pieces = []
-    for doc_id, revs in call.json_object().items():
+    for doc_id, revs in call.typed_object().items():
         missing, ancestors = _missing(call.database, doc_id, revs)
         if missing:
             told = {"missing": missing, "possible_ancestors": ancestors} if ancestors else {"missing": missing}
@@ -126,7 +139,7 @@ def revs_diff(call: Call) -> Response:
 
 def missing_revs(call: Call) -> Response:
     call.allow("POST")
-    found = {doc_id: _missing(call.database, doc_id, revs)[0] for doc_id, revs in call.json_object().items()}
+    found = {doc_id: _missing(call.database, doc_id, revs)[0] for doc_id, revs in call.typed_object().items()}
     return answer({"missing_revs": {doc_id: revs for doc_id, revs in found.items() if revs}})
 
 
@@ -145,13 +158,13 @@ def _missing(database: Database, doc_id: str, revs: Any) -> tuple[list[str], lis
     named = [parse_rev(rev) for rev in revs]
     if document is None:
         return named, []
-    missing = [rev for rev in named if rev not in document.tree.revisions]
+    missing = sorted((rev for rev in named if rev not in document.tree.revisions), key=order_of)
     newest = max((position_of(rev) for rev in missing), default=0)
     return missing, [leaf.rev for leaf in document.tree.leaves if position_of(leaf.rev) < newest]
 
 
 def purge(call: Call) -> Response:
     call.allow("POST")
-    asked = {doc_id: [parse_rev(rev) for rev in revs] for doc_id, revs in call.json_object().items()}
+    asked = {doc_id: [parse_rev(rev) for rev in revs] for doc_id, revs in call.typed_object().items()}
     purged = {doc_id: call.database.purge(doc_id, revs) for doc_id, revs in asked.items()}
     return answer({"purge_seq": None, "purged": purged}, 201)

@@ -65,7 +65,7 @@ def handle(call: Call) -> Response:
 
 def read(call: Call) -> Asked:
     """Raises 400 for what cannot be meant."""
-    body = call.json_object() if call.method == "POST" and call.request.body.strip() else {}
+    body = call.typed_object() if call.method == "POST" else {}
     query = Query({name.lower(): values for name, values in call.request.query.items()})
     feed = query.text("feed", "normal").replace("live", "continuous")
     if feed not in ("normal", "longpoll", "continuous", "eventsource"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Only what this server reads; anything else can be written and read back, as on the real one.
+#: Values of settings that nobody has set: they hold, but ``_config`` does not show them.
 DEFAULTS: dict[str, dict[str, str]] = {
     "couchdb": {
         "max_document_size": "8000000",
@@ -45,11 +45,13 @@ class Config:
     """Values are strings, as in an ini file. A listener is called with section, key and the new value (None: deleted)."""
 
     def __init__(self) -> None:
-        self.sections: dict[str, dict[str, str]] = {name: dict(values) for name, values in DEFAULTS.items()}
+        #: what was set: anything may be
+        self.sections: dict[str, dict[str, str]] = {}
         self._listeners: list[Listener] = []
 
     def get(self, section: str, key: str, default: str = "") -> str:
-        return self.sections.get(section, {}).get(key, default)
+        found = self.sections.get(section, {}).get(key)
+        return DEFAULTS.get(section, {}).get(key, default) if found is None else found
 
     def integer(self, section: str, key: str, default: int) -> int:
         """``default`` if there is no such value, or no number (``infinity``)."""
@@ -67,12 +69,9 @@ class Config:
         return before
 
     def delete(self, section: str, key: str) -> str:
-        """The value that was there; a setting with a default has that again. Raises KeyError."""
+        """The value that was there; the default holds again. Raises KeyError."""
         before = self.sections[section].pop(key)
-        default = DEFAULTS.get(section, {}).get(key)
-        if default is not None:
-            self.sections[section][key] = default
-        self._tell(section, key, default)
+        self._tell(section, key, DEFAULTS.get(section, {}).get(key))
         return before
 
     def listen(self, callback: Listener) -> None:

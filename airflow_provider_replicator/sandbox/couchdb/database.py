@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from airflow_provider_replicator.sandbox.couchdb import attachments
+from airflow_provider_replicator.sandbox.couchdb import attachments, jsons
 from airflow_provider_replicator.sandbox.couchdb.config import Config
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN, Draft, read_draft
@@ -19,7 +17,7 @@ from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_r
 from airflow_provider_replicator.sandbox.couchdb.hashing import new_rev
 from airflow_provider_replicator.sandbox.couchdb.local import LocalDocuments
 from airflow_provider_replicator.sandbox.couchdb.log import ChangeLog, Sequences
-from airflow_provider_replicator.sandbox.couchdb.revisions import Revision
+from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, position_of
 from airflow_provider_replicator.sandbox.couchdb.security import Security
 from airflow_provider_replicator.sandbox.couchdb.users import SERVER, User
 
@@ -61,6 +59,8 @@ class Database:
         self.config = config
         self.uuid = uuid.uuid4().hex
         self.created_ms = now_ms
+        #: what it says of its shards; there are none
+        self.shards = 2
         self.documents: dict[str, Document] = {}
         self.log = ChangeLog()
         self.sequences = Sequences(self.uuid)
@@ -79,6 +79,8 @@ class Database:
         self._listeners: list[Callable[[Commit], None]] = []
         self._ids: list[str] = []
         self._unsorted: list[str] = []
+        #: revisions of this call of ``write``, by the ids of their documents
+        self._written: dict[str, list[Revision]] = {}
 
     # reading
 
@@ -136,38 +138,43 @@ class Database:
 
         Raises CouchError for what is no document at all; then nothing of the call is stored."""
         drafts = [one if isinstance(one, Draft) else read_draft(one) for one in documents]
-        stored: dict[str, Document] = {}
         results = []
         for draft in drafts:
+            offered = draft.path[0] if draft.path else None
             try:
                 rev = self._edit(draft, user) if new_edits else self._graft(draft, user)
+                results.append(Written(draft.doc_id, rev))
             except CouchError as error:
-                results.append(Written(draft.doc_id, draft.path[0] if draft.path else None, error))
-                continue
-            results.append(Written(draft.doc_id, rev))
-            stored.pop(draft.doc_id, None)
-            stored[draft.doc_id] = self.documents[draft.doc_id]
-        self._tell(stored.values())
+                results.append(Written(draft.doc_id, offered, error))
+        self._number()
         return results
+
+    def _number(self) -> None:
+        """What was written together takes its places in the order of updates by id, each document one place."""
+        written, self._written = self._written, {}
+        for doc_id in sorted(written):
+            document, revisions = self.documents[doc_id], written[doc_id]
+            seq = self.log.append(document)
+            for revision in revisions:
+                revision.seq = seq
+        self._tell(self.documents[doc_id] for doc_id in sorted(written))
 
     def _edit(self, draft: Draft, user: User) -> str:
         """A new revision that replaces a leaf."""
         document = self.documents.get(draft.doc_id)
-        parent = self._parent(document, draft)
-        # A document that is made again descends from its tombstone, but takes no attachments over.
-        known = parent.attachments if parent is not None and draft.path else None
-        position = 1 + (int(parent.rev.partition("-")[0]) if parent else 0)
-        self._check(draft, document, parent, user, new_edits=True)
-        kept = self._attachments(draft, known, position, new_edit=True)
-        rev = new_rev(parent.rev if parent else None, draft.body, kept or {}, deleted=draft.deleted)
-        self._commit(draft, document, [rev, parent.rev] if parent else [rev], kept)
+        base = self._base(document, draft)
+        # What is made again descends from its tombstone; what never was, from whatever its writer says.
+        parent = base.rev if base is not None else draft.path[0] if draft.path else None
+        known = base.attachments if base is not None and draft.path else None
+        self._check(draft, document, base, user, new_edits=True)
+        kept = self._attachments(draft, known, 1 + position_of(parent or "0-"), new_edit=True)
+        rev = new_rev(parent, draft.body, kept or {}, deleted=draft.deleted)
+        self._commit(draft, document, [rev, parent] if parent else [rev], kept)
         return rev
 
-    def _parent(self, document: Document | None, draft: Draft) -> Revision | None:
+    def _base(self, document: Document | None, draft: Draft) -> Revision | None:
         """The leaf that an edit replaces. Raises 409."""
         if document is None:
-            if draft.path:
-                raise conflict()
             return None
         if not draft.path:
             if not document.deleted or draft.deleted:
@@ -189,8 +196,7 @@ class Database:
         known = document.tree.revisions if document is not None else {}
         base = next((known[one] for one in draft.path[1:] if one in known and known[one].fields is not None), None)
         self._check(draft, document, base, user, new_edits=False)
-        position = int(rev.partition("-")[0])
-        kept = self._attachments(draft, base.attachments if base else None, position, new_edit=False)
+        kept = self._attachments(draft, base.attachments if base else None, position_of(rev), new_edit=False)
         self._commit(draft, document, draft.path, kept)
         return rev
 
@@ -229,14 +235,14 @@ class Database:
             self._unsorted.append(draft.doc_id)
         else:
             self._count(document, -1)
-        fields = orjson.dumps(draft.body)[1:-1]
+        fields = jsons.dumps(draft.body)[1:-1]
         self.bytes += len(fields)
         revision = Revision(path[0], deleted=draft.deleted, fields=fields, attachments=kept)
         document.tree.merge(revision, path)
         document.tree.stem(self.revs_limit)
         document.changed()
-        revision.seq = self.log.append(document)
         self._count(document, 1)
+        self._written.setdefault(draft.doc_id, []).append(revision)
 
     def _count(self, document: Document, by: int) -> None:
         if document.deleted:

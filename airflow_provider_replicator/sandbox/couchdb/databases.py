@@ -9,7 +9,7 @@ from urllib.parse import quote
 from airflow_provider_replicator.sandbox.couchdb import bulk, changes, docs, listing
 from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.errors import bad_request
-from airflow_provider_replicator.sandbox.couchdb.routes import Call, Routes, answer
+from airflow_provider_replicator.sandbox.couchdb.routes import Call, Routes, answer, check_json
 from airflow_provider_replicator.sandbox.http import Response
 
 
@@ -41,7 +41,8 @@ def create(call: Call) -> Response:
         given = call.request.query.get(number)
         if given is not None and (not given[-1].isdigit() or int(given[-1]) < 1):
             raise bad_request(f"The `{number}` value should be a positive integer.")
-    call.instance.create(name)
+    database = call.instance.create(name)
+    database.shards = int(call.request.query.get("q", ["2"])[-1])
     return answer({"ok": True}, 201, ("Location", f"{call.request.base_url}/{quote(name, safe='')}"))
 
 
@@ -73,7 +74,7 @@ def describe(database: Database) -> dict[str, Any]:
         "doc_count": database.doc_count,
         "disk_format_version": 8,
         "compact_running": False,
-        "cluster": {"q": 2, "n": 1, "w": 1, "r": 1},
+        "cluster": {"q": database.shards, "n": 1, "w": 1, "r": 1},
     }
 
 
@@ -83,11 +84,13 @@ def _started(database: Database) -> str:
 
 def _later(call: Call) -> Response:
     call.allow("POST")
+    check_json(call)
     return answer({"ok": True}, 202)
 
 
 def _full_commit(call: Call) -> Response:
     call.allow("POST")
+    check_json(call)
     return answer({"ok": True, "instance_start_time": _started(call.database)}, 201)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -10,16 +11,16 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from airflow_provider_replicator.sandbox.couchdb import multipart
+from airflow_provider_replicator.sandbox.couchdb import jsons, multipart
 from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import LOCAL, Draft, check_id, read_draft
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found
 from airflow_provider_replicator.sandbox.couchdb.http_headers import accepts, given_rev, not_modified, unchanged
 from airflow_provider_replicator.sandbox.couchdb.query import Query
-from airflow_provider_replicator.sandbox.couchdb.reading import View, read_view, render
+from airflow_provider_replicator.sandbox.couchdb.reading import View, meta, read_view, render
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, parse_rev
-from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer
+from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer, check_json
 from airflow_provider_replicator.sandbox.http import Response
 
 
@@ -35,11 +36,12 @@ def handle(call: Call, doc_id: str) -> Response:
         return _delete(call, doc_id)
     if call.method == "COPY":
         return _copy(call, doc_id)
-    raise CouchError(415, "bad_content_type", "Content-Type must be multipart/form-data")
+    raise bad_request("Referer header required.")
 
 
 def create(call: Call) -> Response:
     """``POST /{db}``: the server names the document if it has no name."""
+    check_json(call)
     document = call.json()
     if isinstance(document, dict) and "_id" not in document:
         document = {"_id": uuid.uuid4().hex, **document}
@@ -54,14 +56,17 @@ def _get(call: Call, doc_id: str) -> Response:
     view = read_view(query)
     view = view.since([parse_rev(one) for one in query.json("atts_since") or ()])
     document = call.database.documents.get(doc_id)
-    if "open_revs" in query:
-        return _open_revs(call, document, query, view)
+    if query.text("open_revs").strip() not in ("", "[]"):
+        return _open_revs(call, document, query, view.of_revision())
     revision = _asked(document, query)
     assert document is not None
+    if "rev" in query and not query.loose_flag("latest"):
+        view = view.of_revision()
     etag = f'"{revision.rev}"'
-    if view.bare and unchanged(call, etag):
+    bare = not meta(document, revision, view)
+    if bare and unchanged(call, etag):
         return not_modified(etag)
-    headers = [("ETag", etag)] if view.bare else []
+    headers = [("ETag", etag)] if bare else []
     if view.attachments and revision.attachments and accepts(call, "multipart/related"):
         return multipart.related(call, document, revision, view, headers)
     return Response(200, render(call.database, document, revision, view, call.user) + b"\n", headers=headers)
@@ -153,13 +158,13 @@ def _write(call: Call, draft: Draft, *, etag: bool = True) -> Response:
     headers = [("Location", location(call, draft.doc_id))]
     if etag:
         headers.append(("ETag", f'"{written.rev}"'))
-    return answer({"ok": True, "id": draft.doc_id, "rev": written.rev}, 201, *headers)
+    return answer({"ok": True, "id": draft.doc_id, "rev": written.rev}, 200 if draft.deleted else 201, *headers)
 
 
 def check_size(database: Database, draft: Draft) -> None:
     """Raises 413 for a body over ``[couchdb] max_document_size``."""
     limit = database.config.integer("couchdb", "max_document_size", 8_000_000)
-    if len(orjson.dumps(draft.body)) > limit:
+    if len(jsons.dumps(draft.body)) > limit:
         raise CouchError(413, "document_too_large", draft.doc_id)
 
 
@@ -214,7 +219,8 @@ def _local(call: Call, doc_id: str) -> Response:
         found = local.json(doc_id)
         if found is None:
             raise not_found()
-        return Response(200, found + b"\n")
+        etag = f'"{hashlib.md5(found, usedforsecurity=False).hexdigest().upper()[:25]}"'
+        return Response(200, found + b"\n", headers=[("ETag", etag)])
     if call.method == "DELETE":
         return answer({"ok": True, "id": doc_id, "rev": local.delete(doc_id)})
     if call.method == "COPY":

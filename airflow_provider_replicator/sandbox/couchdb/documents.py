@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from airflow_provider_replicator.sandbox.couchdb import jsons
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, RevisionTree
 
 
@@ -65,12 +66,12 @@ class Document:
 
     def body(self, revision: Revision) -> dict[str, Any]:
         """What users wrote, without members of ours."""
-        value: dict[str, Any] = orjson.loads(b"{" + (revision.fields or b"") + b"}")
+        value: dict[str, Any] = jsons.loads(b"{" + (revision.fields or b"") + b"}")
         return value
 
     def whole(self, revision: Revision) -> dict[str, Any]:
         """With ``_id``, ``_rev``, ``_deleted`` and stubs of the attachments: what a filter or a validation sees."""
-        value: dict[str, Any] = orjson.loads(self.json(revision))
+        value: dict[str, Any] = jsons.loads(self.json(revision))
         if revision.attachments:
             value["_attachments"] = {name: one.describe("stub") for name, one in revision.attachments.items()}
         return value

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_replicator.sandbox.couchdb import selectors
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN
-from airflow_provider_replicator.sandbox.couchdb.errors import bad_request, not_found
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found
 from airflow_provider_replicator.sandbox.couchdb.functions import compile_function, passes
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision
@@ -31,6 +31,8 @@ def read_filter(call: Call, query: Query, body: dict[str, Any]) -> Filter | None
         return lambda document, leaves: leaves if document.doc_id.startswith(DESIGN) else []
     if name == "_view":
         raise bad_request("the sandbox has no JavaScript engine: the filter _view is not supported")
+    if name.startswith("_"):
+        raise bad_request("unknown builtin filter name")
     if name:
         return _by_function(call, name)
     return None
@@ -48,14 +50,17 @@ def _by_selector(call: Call, body: dict[str, Any]) -> Filter:
     selector = body.get("selector")
     if not isinstance(selector, dict):
         raise bad_request("Selector error: expected a JSON object")
-    matches = selectors.compiled(selector)
+    try:
+        matches = selectors.compiled(selector)
+    except CouchError as error:
+        raise bad_request(error.reason or "") from None
     return lambda document, leaves: [leaf for leaf in leaves if matches(document.whole(leaf))]
 
 
 def _by_function(call: Call, name: str) -> Filter:
     design, slash, function = name.partition("/")
     if not slash or "/" in function:
-        raise bad_request("filter parameter must be of the form `designname/filtername`")
+        raise bad_request("`filter` must be of the form `designname/filtername`")
     document = call.database.get(DESIGN + design)
     if document is None:
         raise not_found()

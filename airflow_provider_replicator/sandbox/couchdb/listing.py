@@ -34,12 +34,12 @@ def local_docs(call: Call) -> Response:
 def _listed(call: Call, rows_of: Any, prefix: str) -> Response:
     call.allow("GET", "POST")
     if call.segments[2:] == ("queries",):
-        queries = call.json_object().get("queries")
+        queries = call.typed_object().get("queries")
         if not isinstance(queries, list):
             raise bad_request("POST body must include `queries` parameter.")
         answers = [_answer(call, Query({}, one), rows_of, prefix) for one in queries]
-        return Response(200, b'{"results":[\n' + b",\n".join(answers) + b"\n]}\n")
-    body = call.json_object() if call.method == "POST" and call.request.body.strip() else {}
+        return Response(200, b'{"results":[\r\n' + b",\r\n".join(answers) + b"\r\n]}")
+    body = call.typed_object() if call.method == "POST" else {}
     return Response(200, _answer(call, Query(call.request.query, body), rows_of, prefix) + b"\n")
 
 
@@ -50,7 +50,7 @@ def _answer(call: Call, query: Query, rows_of: Any, prefix: str) -> bytes:
     rows, head = rows_of(call, query, keys, prefix)
     if query.flag("update_seq"):
         head = {**head, "update_seq": call.database.update_seq}
-    return orjson.dumps(head)[:-1] + b',"rows":[\n' + b",\n".join(rows) + b"\n]}"
+    return orjson.dumps(head)[:-1] + b',"rows":[\r\n' + b",\r\n".join(rows) + b"\r\n]}"
 
 
 def _window(query: Query, found: list[Any]) -> list[Any]:
@@ -58,21 +58,25 @@ def _window(query: Query, found: list[Any]) -> list[Any]:
     return found[skip : skip + limit]
 
 
-def _bounds(query: Query, prefix: str) -> tuple[Any, Any]:
+def _bounds(query: Query, prefix: str) -> tuple[str | None, str | None]:
     """Start and end, the lower first."""
     key = query.json("key")
     if key is not None:
-        return key, key
+        return _as_text(key), _as_text(key)
     start, end = query.json("startkey", "start_key"), query.json("endkey", "end_key")
     if query.flag("descending"):
         start, end = end, start
     if prefix:
         start = start if isinstance(start, str) else prefix
         end = end if isinstance(end, str) else prefix[:-1] + chr(ord(prefix[-1]) + 1)
-    for bound in (start, end):
-        if bound is not None and not isinstance(bound, str):
-            raise CouchError(400, "query_parse_error", "keys of _all_docs are strings")
-    return start, end
+    return _as_text(start), _as_text(end)
+
+
+def _as_text(bound: Any) -> str | None:
+    """Where a key that is no string stands among strings: before all, or after."""
+    if bound is None or isinstance(bound, str):
+        return bound
+    return "\U0010ffff" if isinstance(bound, list | dict) else ""
 
 
 def _documents(call: Call, query: Query, keys: list[Any] | None, prefix: str) -> tuple[list[bytes], dict[str, Any]]:
@@ -106,6 +110,8 @@ def _range(database: Database, query: Query, prefix: str) -> list[Document]:
 
 def _offset(database: Database, query: Query, prefix: str, found: list[Document]) -> int:
     """How many documents come before the first."""
+    if prefix:
+        return 0
     start, end = _bounds(query, prefix)
     if query.flag("descending"):
         return len(database.sorted(end)) - (1 if end in database.documents else 0) if end is not None else 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from airflow_provider_replicator.sandbox.couchdb import jsons
 from airflow_provider_replicator.sandbox.couchdb.drafts import LOCAL, read_draft
 from airflow_provider_replicator.sandbox.couchdb.errors import bad_request, not_found
 
@@ -23,7 +24,7 @@ class LocalDocuments:
 
     def get(self, doc_id: str) -> dict[str, Any] | None:
         found = self.json(doc_id)
-        return None if found is None else orjson.loads(found)
+        return None if found is None else jsons.loads(found)
 
     def json(self, doc_id: str) -> bytes | None:
         found = self.stored.get(doc_id)
@@ -46,7 +47,7 @@ class LocalDocuments:
             if not name.isdigit():
                 raise bad_request("Invalid rev format")
             number = int(name) + 1
-        self.stored[doc_id] = number, orjson.dumps(draft.body)[1:-1]
+        self.stored[doc_id] = number, jsons.dumps(draft.body)[1:-1]
         return f"0-{number}"
 
     def delete(self, doc_id: str) -> str:

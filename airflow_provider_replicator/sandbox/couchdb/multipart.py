@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from airflow_provider_replicator.sandbox.couchdb import jsons
 from airflow_provider_replicator.sandbox.couchdb.attachments import Attachment
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.errors import bad_request
@@ -79,8 +80,8 @@ def read_related(content_type: str, body: bytes) -> tuple[Any, dict[str, bytes]]
     if not parts:
         raise bad_request("multipart body without a document")
     try:
-        document = orjson.loads(parts[0][1])
-    except orjson.JSONDecodeError:
+        document = jsons.loads(parts[0][1])
+    except ValueError:
         raise bad_request("invalid UTF-8 JSON") from None
     members = document.get("_attachments", {}) if isinstance(document, dict) else {}
     waiting = [name for name, member in members.items() if isinstance(member, dict) and member.get("follows") is True]

@@ -43,6 +43,10 @@ class Query:
         value = self.text(name)
         if not value and name not in self:
             return default
+        if value.startswith("-") and value[1:].isdigit():
+            raise CouchError(
+                400, "query_parse_error", f"Invalid value for positive integer: {orjson.dumps(value).decode()}"
+            )
         if not value.isascii() or not value.isdigit():
             raise CouchError(400, "query_parse_error", f"Invalid value for integer: {orjson.dumps(value).decode()}")
         return int(value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from airflow_provider_replicator.sandbox.couchdb import jsons
 from airflow_provider_replicator.sandbox.couchdb.attachments import Attachment
 from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
@@ -31,10 +32,9 @@ class View:
     deleted_conflicts: bool = False
     local_seq: bool = False
 
-    @property
-    def bare(self) -> bool:
-        """Nothing is asked for but the document: what an ETag stands for."""
-        return not (self.revs_info or self.conflicts or self.deleted_conflicts or self.local_seq)
+    def of_revision(self) -> View:
+        """CouchDB says nothing of the other revisions when one is asked for by its name."""
+        return replace(self, revs_info=False, conflicts=False, deleted_conflicts=False, local_seq=False)
 
     def since(self, revs: Sequence[str]) -> View:
         return replace(self, attachments=True, atts_since=tuple(revs)) if revs else self
@@ -64,16 +64,15 @@ def render(
     more = []
     if view.revs:
         more.append(b'"_revisions":' + _revisions(document, revision))
-    if not view.bare:
-        more += _meta(document, revision, view)
+    more += meta(document, revision, view)
     if revision.attachments:
         more.append(b'"_attachments":' + _members(document, revision, view))
     text = document.json(revision, *more)
     if database.after_read:
-        value = orjson.loads(text)
+        value = jsons.loads(text)
         for hook in database.after_read:
             value = hook(database, value, user)
-        text = orjson.dumps(value)
+        text = jsons.dumps(value)
     return text
 
 
@@ -83,7 +82,8 @@ def _revisions(document: Document, revision: Revision) -> bytes:
     return orjson.dumps({"start": position_of(path[0]), "ids": names})
 
 
-def _meta(document: Document, revision: Revision, view: View) -> list[bytes]:
+def meta(document: Document, revision: Revision, view: View) -> list[bytes]:
+    """Members about other revisions; without any, the document has an ETag."""
     more = []
     if view.revs_info:
         infos = [{"rev": one.rev, "status": _status(one)} for one in document.tree.ancestry(revision.rev)]

@@ -40,7 +40,7 @@ def _welcome(call: Call) -> Response:
         {
             "couchdb": "Welcome",
             "version": options.version,
-            "git_sha": "5a0d2a8",
+            "git_sha": "11f002456",
             "uuid": call.instance.uuid,
             "features": [one for one in features if not (options.legacy and one == "scheduler")],
             "vendor": {"name": "airflow-provider-replicator sandbox"},
@@ -86,7 +86,7 @@ def _dbs_info(call: Call) -> Response:
     call.allow("GET", "POST")
     if call.method == "GET":
         return answer([_info(call, name) for name in _names(call)])
-    keys = call.json_object().get("keys")
+    keys = call.typed_object().get("keys")
     if not isinstance(keys, list):
         raise bad_request("`keys` member must exist.")
     if len(keys) > _MOST_INFOS:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from airflow_provider_replicator.sandbox.couchdb import jsons
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
 from airflow_provider_replicator.sandbox.couchdb.users import ANONYMOUS, User
 from airflow_provider_replicator.sandbox.http import Request, Response
@@ -45,9 +46,14 @@ class Call:
     def json(self) -> Any:
         """The body. Raises 400 for what is no JSON."""
         try:
-            return orjson.loads(self.request.body)
-        except orjson.JSONDecodeError:
+            return jsons.loads(self.request.body)
+        except ValueError:
             raise bad_request("invalid UTF-8 JSON") from None
+
+    def typed_object(self) -> dict[str, Any]:
+        """As :meth:`json_object`, where CouchDB insists on the content type. Raises 415."""
+        check_json(self)
+        return self.json_object()
 
     def json_object(self) -> dict[str, Any]:
         value = self.json()
@@ -58,8 +64,14 @@ class Call:
     def allow(self, *methods: str) -> None:
         """Raises 405 unless the request's method is one of these (HEAD counts as GET)."""
         if self.method not in methods:
-            listed = ",".join(methods)
+            listed = ",".join(methods).replace("GET", "GET,HEAD")
             raise CouchError(405, "method_not_allowed", f"Only {listed} allowed", headers=(("Allow", listed),))
+
+
+def check_json(call: Call) -> None:
+    """Raises 415."""
+    if call.request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise CouchError(415, "bad_content_type", "Content-Type must be application/json")
 
 
 Handler = Callable[[Call], "Response | Awaitable[Response]"]

@@ -154,7 +154,7 @@ class Parser:
     # expressions
 
     def _expression(self) -> Run:
-        test = self._logical(("||", "??"))
+        test = self._either()
         if self._take("?") is None:
             return test
         then = self._expression()
@@ -162,11 +162,16 @@ class Parser:
         otherwise = self._expression()
         return lambda scope: then(scope) if values.truth(test(scope)) else otherwise(scope)
 
-    def _logical(self, signs: tuple[str, ...]) -> Run:
-        inner = (lambda: self._logical(("&&",))) if "||" in signs else (lambda: self._binary(0))
-        found = inner()
-        while sign := self._take(*signs):
-            found = run.logical(sign, found, inner())
+    def _either(self) -> Run:
+        found = self._both()
+        while sign := self._take("||", "??"):
+            found = run.logical(sign, found, self._both())
+        return found
+
+    def _both(self) -> Run:
+        found = self._binary(0)
+        while sign := self._take("&&"):
+            found = run.logical(sign, found, self._binary(0))
         return found
 
     def _binary(self, level: int) -> Run:

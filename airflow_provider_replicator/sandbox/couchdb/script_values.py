@@ -174,5 +174,5 @@ _METHODS_OF_STRINGS: dict[str, Callable[[Any], Any]] = {
     "substring": lambda value: lambda *bounds: _slice(value, *bounds),
     "substr": lambda value: lambda start, count=None: _slice(value, start, None if count is None else start + count),
     "split": lambda value: lambda by: value.split(by) if by else list(value),
-    "match": lambda value: lambda pattern: pattern.search(value) and [pattern.search(value).group()],
+    "match": lambda value: lambda pattern: [found.group() for found in pattern.finditer(value)] or None,
 }
