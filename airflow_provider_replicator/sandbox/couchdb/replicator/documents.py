@@ -217,6 +217,8 @@ class Documents:
             await self._scheduler.add(self._job(row, base, job_id))
         row.state, row.job_id, row.error, row.errors = "scheduled", job_id, None, 0
         row.updated = self._pace.shown()
+        if self._habits.keep_states() and not self._habits.legacy:
+            self._states.triggered(self._find(row.database), row.doc_id, job_id)
 
     def _is_duplicate(self, row: Row, job_id: str, other: Job) -> None:
         database = self._find(row.database)

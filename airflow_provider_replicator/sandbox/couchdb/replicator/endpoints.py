@@ -13,6 +13,7 @@ from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_r
 from airflow_provider_replicator.sandbox.couchdb.replicator.documents import Identity
 from airflow_provider_replicator.sandbox.couchdb.replicator.erlang import Atom, text
 from airflow_provider_replicator.sandbox.couchdb.replicator.job import Job
+from airflow_provider_replicator.sandbox.couchdb.replicator.options import Options
 from airflow_provider_replicator.sandbox.couchdb.replicator.ownership import is_replicator_database
 from airflow_provider_replicator.sandbox.couchdb.replicator.replication import Replication, read_replication
 from airflow_provider_replicator.sandbox.couchdb.replicator.scheduler import Scheduler
@@ -143,19 +144,27 @@ class ReplicateEndpoint:
     async def replicate(self, call: Call) -> Response:
         if call.user.name is None and not call.user.is_admin:
             raise unauthorized("You are not an authenticated user")
-        if not call.request.body:
+        if call.method != "POST" and not call.request.body:
             raise bad_request("Missing request body")
-        call.allow("POST")
         body = call.json_object()
+        call.allow("POST")
+        if not call.request.headers.get("content-type", "").startswith("application/json"):
+            raise CouchError(415, "bad_content_type", "Content-Type must be application/json")
         try:
-            replication = read_replication(_with_urls(call, body), call.instance.config)
-            base, job_id = await self._identity.of(replication)
+            return await self._answer(call, body)
         except RejectedDocumentError as error:
             raise _refused(error) from None
         except FilterFetchError as error:
             raise not_found(str(error)) from None
-        if body.get("cancel") is True:
-            return await self._cancel(call, replication.options.id or job_id)
+
+    async def _answer(self, call: Call, body: Mapping[str, Any]) -> Response:
+        options = Options.read(body, call.instance.config)
+        if options.cancel and options.id is not None:
+            return await self._cancel(call, options.id)
+        replication = read_replication(_with_urls(call, body), call.instance.config)
+        base, job_id = await self._identity.of(replication)
+        if options.cancel:
+            return await self._cancel(call, job_id)
         return await self._run(call, replication, base, job_id)
 
     def _check_owner(self, call: Call, job_id: str) -> bool:
@@ -194,23 +203,30 @@ def _with_urls(call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
     for side in ("source", "target"):
         value = body.get(side)
         name = value.get("url") if isinstance(value, Mapping) else value
-        if isinstance(name, str) and not name.startswith(("http://", "https://")):
-            headers = {
-                key: call.request.headers[key] for key in ("authorization", "cookie") if key in call.request.headers
-            }
-            changed[side] = {"url": f"{call.instance.url}/{quote(name, safe='')}", "headers": headers}
+        if name is not None and not str(name).startswith(("http://", "https://")):
+            headers = {key: call.request.headers.get(key, "") for key in ("authorization", "cookie")}
+            changed[side] = {"url": f"{call.instance.url}/{quote(str(name), safe='')}", "headers": headers}
     return changed
 
 
 def _refused(error: RejectedDocumentError) -> CouchError:
+    """What the validation of documents calls by one name has several here."""
     term = error.term
-    if isinstance(term, tuple) and term[0] == "throw" and term[1][0] == "bad_request":
-        return bad_request(str(term[1][1]))
-    if error.reason.endswith("has an invalid url"):
-        return CouchError(400, "invalid_replication", error.reason)
-    if isinstance(term, tuple):
-        return CouchError(500, text(term[1]), None)
-    return CouchError(500, "error", error.reason)
+    if not isinstance(term, tuple):
+        if error.reason.endswith("has an invalid url"):
+            return CouchError(400, "invalid_replication", error.reason)
+        return CouchError(500, "error", error.reason)
+    kind, reason = term
+    if kind == "throw" and reason[0] == "bad_request":
+        return bad_request(str(reason[1]))
+    if kind == "throw":
+        return CouchError(500, "case_clause", text(reason))
+    if isinstance(reason, tuple):
+        return CouchError(500, str(reason[0]), text(reason[1]))
+    return CouchError(500, "unknown_error", str(reason))
+
+
+_STATUSES = {"unauthorized": 401, "forbidden": 403}
 
 
 def _crashed(error: CrashError) -> CouchError:
@@ -218,5 +234,5 @@ def _crashed(error: CrashError) -> CouchError:
     if isinstance(reason, tuple) and len(reason) == 2 and reason[0] == "error" and isinstance(reason[1], tuple):
         reason = reason[1]
     if isinstance(reason, tuple) and len(reason) == 2 and isinstance(reason[0], Atom):
-        return CouchError(500, str(reason[0]), text(reason[1]))
+        return CouchError(_STATUSES.get(reason[0], 500), str(reason[0]), text(reason[1]))
     return CouchError(500, "error", text(reason))

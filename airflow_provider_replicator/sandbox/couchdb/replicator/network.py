@@ -115,8 +115,6 @@ async def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 def _cause(error: BaseException) -> Any:
     if isinstance(error, aiohttp.ClientConnectorError):
         return (_ERROR, (Atom("conn_failed"), (_ERROR, Atom(_socket_reason(error.os_error)))))
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return (_ERROR, (Atom("conn_failed"), (_ERROR, Atom("timeout"))))
     if isinstance(error, TimeoutError):
         return (_ERROR, Atom("req_timedout"))
     if isinstance(error, aiohttp.InvalidURL):

@@ -128,14 +128,19 @@ class Peer:
         async with self._free:
             await self._slow_down(call)
             body = call.body if call.body is None or isinstance(call.body, bytes) else orjson.dumps(call.body)
-            headers = {"Accept": "application/json", "User-Agent": self.around.agent}
-            headers |= dict(self.endpoint.headers)
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            headers |= {**call.headers, **used}
+            headers = self._headers(call, used, has_body=body is not None)
             sent = Sent(call.method, self.url(call), headers, body, self.timeout, self.endpoint.proxy)
             async with self._network.open(sent) as response:
                 yield response, used
+
+    def _headers(self, call: Call, used: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
+        """A later one takes the place of one with the same name, however that is written."""
+        standing = {"Accept": "application/json", "User-Agent": self.around.agent}
+        kind = {"Content-Type": "application/json"} if has_body else {}
+        merged: dict[str, tuple[str, str]] = {}
+        for headers in (standing, dict(self.endpoint.headers), kind, call.headers, used):
+            merged |= {name.lower(): (name, value) for name, value in headers.items()}
+        return dict(pair for pair in merged.values() if pair[1])
 
     def _again(self, call: Call, status: int, cookies: tuple[str, ...], used: Mapping[str, str]) -> bool:
         key = self._key(call)

@@ -17,7 +17,7 @@ from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
 log = logging.getLogger(__name__)
 
 #: real seconds between a write and its notice: shorter would never be seen
-_NOTICE = 0.015
+_NOTICE = 0.005
 
 Kind = Literal["changed", "gone"]
 #: called with a database, the id of a document in it, and the document (None: deleted)
