@@ -179,7 +179,7 @@ class CouchClient:
             return answer
         if meaning == "again":
             return self._passing(answer, where)
-        raise refusal(answer, where, self.connection)
+        raise refusal(answer, where, self.connection, self._signer.secrets())
 
     async def _signed(self, request: Request) -> Answer:
         credentials = await self._signer.headers()
@@ -197,7 +197,7 @@ class CouchClient:
         return await self.transport.send(request)
 
     def _passing(self, answer: Answer, where: str) -> Failure:
-        error, reason = said(answer, self.connection)
+        error, reason = said(answer, self.connection, self._signer.secrets())
         return Failure(
             where=where,
             reason=f"{answer.status} {error}: {reason}",
@@ -212,7 +212,7 @@ class CouchClient:
         later = "" if failed.retry_after is None else f"; the server asks to come back in {failed.retry_after:.0f} s"
         if failed.answer is None:
             return CouchConnectionError(f"{failed.where}: {failed.reason} ({tries})", sent=failed.maybe_done)
-        error, reason = said(failed.answer, self.connection)
+        error, reason = said(failed.answer, self.connection, self._signer.secrets())
         return CouchUnavailableError(failed.answer.status, error, f"{reason} ({tries}{later})", path=failed.where)
 
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from airflow_provider_replicator.core.fields import checked_url, read_extra
 from airflow_provider_replicator.core.proxies import environment_proxy
@@ -62,10 +63,11 @@ class CouchConnection:
         passwords = (urlsplit(url).password for url in self.proxies.values())
         return (*self.auth.secrets(), *(unquote(password) for password in passwords if password))
 
-    def redacted(self, text: str) -> str:
-        """``text`` without the secrets of this connection: servers repeat what they were given in their messages."""
-        for secret in self.secrets():
-            for written in {secret, quote(secret, safe="")}:
+    def redacted(self, text: str, *more: str) -> str:
+        """``text`` without the secrets of this connection, and ``more``: servers repeat what they were given in their messages."""
+        for secret in (*self.secrets(), *more):
+            forms = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+            for written in sorted(forms, key=len, reverse=True):
                 if len(written) >= _SHORTEST_SECRET:
                     text = text.replace(written, "***")
         return text

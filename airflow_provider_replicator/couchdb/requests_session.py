@@ -118,8 +118,8 @@ class SelfSigning:
         except SignInError as error:
             failed = error
         if verdict(failed.answer.status) != "again":
-            raise refusal(failed.answer, failed.where, self._connection)
-        word, reason = said(failed.answer, self._connection)
+            raise refusal(failed.answer, failed.where, self._connection, self._signer.secrets())
+        word, reason = said(failed.answer, self._connection, self._signer.secrets())
         raise CouchUnavailableError(failed.answer.status, word, reason, path=failed.where)
 
     async def _send(self, request: Request) -> Answer:

@@ -41,7 +41,7 @@ class IamSigner(Renewing):
             )
         )
         if answer.status in (400, 401, 403):  # 400: there is no such key
-            raise access_error(answer, where, self._connection)
+            raise access_error(answer, where, self._connection, self.secrets())
         if not 200 <= answer.status < 300:
             raise SignInError(answer, where)
         return _token(answer, where)
@@ -57,4 +57,4 @@ def _token(answer: Answer, where: str) -> Credential:
         token = ""
     if not is_header(token):
         raise CouchConnectionError(f"{where}: the answer holds no token")
-    return Credential({"Authorization": f"Bearer {token}"}, lifetime)
+    return Credential({"Authorization": f"Bearer {token}"}, token, lifetime)

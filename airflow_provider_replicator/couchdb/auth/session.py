@@ -47,7 +47,7 @@ class SessionSigner(Renewing):
             )
         )
         if answer.status in (401, 403):
-            raise refusal(answer, where, self._connection)
+            raise refusal(answer, where, self._connection, self.secrets())
         if not 200 <= answer.status < 300:
             raise SignInError(answer, where)
         cookie = _cookie(answer)
@@ -75,5 +75,5 @@ def _cookie(answer: Answer) -> Credential | None:
             named = dict(part.lower().split("=", 1) for part in attributes if "=" in part)
             age = named.get("max-age", "")
             lifetime = float(age) if age.isdigit() and int(age) > 0 else _LIFETIME
-            return Credential({"Cookie": f"{_COOKIE}={value}"}, lifetime)
+            return Credential({"Cookie": f"{_COOKIE}={value}"}, value.strip('"'), lifetime)
     return None

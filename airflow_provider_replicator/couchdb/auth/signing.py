@@ -7,7 +7,8 @@ import asyncio
 import logging
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_replicator.couchdb.auth.credentials import BasicAuth, BearerAuth, IamAuth, NoAuth, SessionAuth
@@ -27,6 +28,8 @@ _LOG = logging.getLogger(__name__)
 RENEW_AT = 0.8
 #: Seconds until the next try where renewing failed, while what there is still lives.
 _TRY_AGAIN = 10.0
+#: Cookies or tokens that may still be in a late answer.
+_REMEMBERED = 8
 
 
 def is_header(secret: str) -> bool:
@@ -55,6 +58,9 @@ class Signer(Protocol):
     def saw(self, answer: Answer, headers: Mapping[str, str]) -> None:
         """An answer to a request with ``headers`` came back."""
 
+    def secrets(self) -> tuple[str, ...]:
+        """What was obtained meanwhile, and may be seen nowhere."""
+
 
 class Fixed:
     """Headers that never change."""
@@ -71,16 +77,17 @@ class Fixed:
     def saw(self, answer: Answer, headers: Mapping[str, str]) -> None:
         pass
 
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Headers, and the seconds that they live from now on."""
+    """Headers, what is secret in them, and the seconds that they live from now on."""
 
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    secret: str = field(repr=False)
     lifetime: float
-
-    def __repr__(self) -> str:
-        return f"Credential(lifetime={self.lifetime})"
 
 
 class Renewing(ABC):
@@ -97,6 +104,7 @@ class Renewing(ABC):
         self._lock = asyncio.Lock()
         self._headers: Mapping[str, str] | None = None
         self._worked: Mapping[str, str] | None = None
+        self._secrets: deque[str] = deque(maxlen=_REMEMBERED)
         self._renew_at = self._dies_at = float("-inf")
         self._refusal: CouchAccessError | None = None
 
@@ -127,10 +135,14 @@ class Renewing(ABC):
         if answer.status != 401:
             self._worked = headers
 
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(self._secrets)
+
     def keep(self, credential: Credential) -> Mapping[str, str]:
         """From now on these are used."""
         now = self._clock()
         self._headers = credential.headers
+        self._secrets.append(credential.secret)
         self._renew_at = now + credential.lifetime * RENEW_AT
         self._dies_at = now + credential.lifetime
         return credential.headers
