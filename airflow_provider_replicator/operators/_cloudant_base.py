@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import threading
 from asyncio import CancelledError
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseOperator
@@ -17,8 +16,8 @@ from airflow_provider_replicator.exceptions import ConfigurationError, Transient
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping, Sequence
 
-    from airflow_provider_replicator.couchdb.client import CouchClient
     from airflow_provider_replicator.couchdb.connection import CouchConnection
+    from airflow_provider_replicator.operators._cloudant_clients import Connections
 
 T = TypeVar("T")
 
@@ -29,6 +28,14 @@ SELECTION: dict[str, Kind] = {
     "filter": "text",
     "query_params": "mapping",
     "winning_revs_only": "flag",
+}
+#: What to do in doubt.
+POLICIES: dict[str, Kind] = {
+    "if_completed": "text",
+    "on_mismatch": "text",
+    "on_duplicate": "text",
+    "on_write_failures": "text",
+    "keep_document": "flag",
 }
 
 
@@ -69,38 +76,6 @@ def couch_connection(conn_id: str) -> CouchConnection:
     from airflow_provider_replicator.hooks.cloudant import CloudantHook
 
     return CloudantHook(conn_id).get_couch_connection()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
-    """Open clients. Where two of them are the same connection, they are the same client."""
-
-    mediator: CouchClient
-    source: CouchClient
-    target: CouchClient
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connections:
-    """The server that runs the job, and the two between which it copies."""
-
-    mediator: CouchConnection
-    source: CouchConnection
-    target: CouchConnection
-
-    @contextmanager
-    def open(self, stop: threading.Event | None) -> Iterator[Clients]:
-        """Blocking clients, which end with CancelledError once ``stop`` is set."""
-        with ExitStack() as stack:
-            opened: dict[str, CouchClient] = {}
-            for connection in (self.mediator, self.source, self.target):
-                if connection.name not in opened:
-                    opened[connection.name] = stack.enter_context(connection.blocking(stop))
-            yield Clients(
-                mediator=opened[self.mediator.name],
-                source=opened[self.source.name],
-                target=opened[self.target.name],
-            )
 
 
 class CouchPairOperator(CouchOperator):
@@ -165,6 +140,8 @@ class CouchPairOperator(CouchOperator):
 
     def _connections(self) -> Connections:
         """All connections, read and checked, source and target being two databases."""
+        from airflow_provider_replicator.operators._cloudant_clients import Connections
+
         source, target = couch_connection(self.source_conn_id), couch_connection(self.target_conn_id)
         mediator_id = coerce("mediator_conn_id", self.mediator_conn_id, "text")
         mediator = couch_connection(mediator_id) if mediator_id else source
@@ -178,13 +155,3 @@ class CouchPairOperator(CouchOperator):
             *(databases[0], source.base_url, databases[1], target.base_url, mediator.base_url),
         )
         return Connections(mediator=mediator, source=source, target=target)
-
-
-def hurried(connection: CouchConnection) -> CouchConnection:
-    """The same, for someone who has three seconds: Airflow kills a task five seconds after it told it to stop."""
-    return replace(
-        connection,
-        connect_timeout=min(connection.connect_timeout, 1.5),
-        read_timeout=min(connection.read_timeout, 3.0),
-        retry=replace(connection.retry, attempts=2, connect_attempts=2, seconds=1.5),
-    )

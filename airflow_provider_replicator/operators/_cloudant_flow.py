@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.exceptions import PermanentError, ReplicatorError, VerificationError
 from airflow_provider_replicator.operators._cloudant_base import blocking
-from airflow_provider_replicator.operators._cloudant_stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
     from airflow_provider_replicator.couchdb.jobs.progress import Progress
     from airflow_provider_replicator.couchdb.verify.report import VerifyReport
-    from airflow_provider_replicator.operators._cloudant_base import Clients, Connections
+    from airflow_provider_replicator.operators._cloudant_clients import Clients, Connections
     from airflow_provider_replicator.operators._cloudant_plan import Leg, Plan
-    from airflow_provider_replicator.operators._cloudant_stage import StageStore
+    from airflow_provider_replicator.operators._cloudant_stage import Stage, StageStore
 
     Log = Callable[..., None]
 

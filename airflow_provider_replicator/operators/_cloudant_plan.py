@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.core.arguments import Kind, coerce, given
+from airflow_provider_replicator.core.arguments import coerce, given
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.operators._cloudant_base import POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
 #: How long a task waits where nobody says it: neither ``timeout`` nor the task's ``execution_timeout``.
 DEFAULT_TIMEOUT_SECONDS = 86_400.0
 
-POLICIES: dict[str, Kind] = {
-    "if_completed": "text",
-    "on_mismatch": "text",
-    "on_duplicate": "text",
-    "on_write_failures": "text",
-    "keep_document": "flag",
-}
 _WHOLE = ("max_crashes", "grace_crashes", "drained_checks")
 
 

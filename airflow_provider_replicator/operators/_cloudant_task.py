@@ -15,10 +15,8 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_replicator.core.arguments import coerce
 from airflow_provider_replicator.exceptions import ReplicatorError, TransientError, VerificationError
 from airflow_provider_replicator.links.cloudant import CloudantDashboardLink, ReplicationDocumentLink, push_links
-from airflow_provider_replicator.operators._cloudant_base import CouchPairOperator, blocking, hurried
-from airflow_provider_replicator.operators._cloudant_stage import Stage, StageStore
+from airflow_provider_replicator.operators._cloudant_base import CouchPairOperator, blocking
 from airflow_provider_replicator.operators._outcome import push_report
-from airflow_provider_replicator.triggers._watching import MAX_LOST, TRIGGER_GRACE_SECONDS, ProgressLog, stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.job import Job
     from airflow_provider_replicator.operators._cloudant_flow import Flow
     from airflow_provider_replicator.operators._cloudant_plan import Leg, Plan
+    from airflow_provider_replicator.operators._cloudant_stage import Stage
 
     Step = Callable[[Flow, Stage], Stage]
 
@@ -104,6 +103,8 @@ class CouchJobsOperator(CouchPairOperator):
         if self._submitted is None or not coerce("cancel_on_kill", self.cancel_on_kill, "flag"):
             return
         from airflow_provider_replicator.couchdb.jobs.stop import stop
+        from airflow_provider_replicator.operators._cloudant_clients import hurried
+        from airflow_provider_replicator.triggers._watching import stoppable
 
         mediator, owner, jobs = self._submitted
         with hurried(mediator).blocking() as client:
@@ -134,6 +135,7 @@ class CouchJobsOperator(CouchPairOperator):
 
     def _work(self, context: Context, first: Step) -> dict[str, Any]:
         from airflow_provider_replicator.operators._cloudant_flow import Flow
+        from airflow_provider_replicator.operators._cloudant_stage import Stage, StageStore
 
         legs = self._legs(context)
         self._plan(context, legs, retried=False)
@@ -158,16 +160,19 @@ class CouchJobsOperator(CouchPairOperator):
 
     def _last_stage(self, flow: Flow, stage: Stage) -> Stage:
         """Wait for stage after stage, until there is none to wait for."""
+        from airflow_provider_replicator.triggers._watching import ProgressLog
+
         while stage.jobs:
             deadline = stage.started_at + (flow.plan.limits.timeout or 0.0)
             if self.deferrable and time.time() < deadline and not flow.over(stage):
-                self._defer(flow, stage, deadline - time.time() + TRIGGER_GRACE_SECONDS)
+                self._defer(flow, stage, deadline - time.time())
             stage = flow.after(stage, flow.wait(stage, ProgressLog(self.log.info)))
         return stage
 
     def _defer(self, flow: Flow, stage: Stage, seconds: float) -> NoReturn:
         from dataclasses import asdict
 
+        from airflow_provider_replicator.triggers._watching import TRIGGER_GRACE_SECONDS
         from airflow_provider_replicator.triggers.cloudant import ReplicationStateTrigger
 
         flow.store.save(stage)
@@ -182,10 +187,13 @@ class CouchJobsOperator(CouchPairOperator):
             cancel_on_kill=bool(coerce("cancel_on_kill", self.cancel_on_kill, "flag")),
             memo=stage.to_dict(),
         )
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=seconds))
+        patience = timedelta(seconds=seconds + TRIGGER_GRACE_SECONDS)
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=patience)
 
     def _resume(self, flow: Flow, saved: Stage, event: Mapping[str, Any]) -> Stage:
         from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
+        from airflow_provider_replicator.operators._cloudant_stage import Stage
+        from airflow_provider_replicator.triggers._watching import MAX_LOST
 
         stage = Stage.from_dict(event["memo"]) if event.get("memo") else saved
         if not stage.jobs:

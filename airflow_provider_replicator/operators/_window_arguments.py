@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.arguments import coerce
-from airflow_provider_replicator.core.window import THREE_WAYS, resolve
 from airflow_provider_replicator.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ class WindowArguments:
 
     def _mode_and_window(self, context: Context) -> tuple[Mode, Window | None]:
         """The mode of this run, and its window if it has one (arguments, then params, then data interval)."""
+        from airflow_provider_replicator.core.window import THREE_WAYS
+
         mode = coerce("mode", self.mode, "text")
         if mode == "full":
             if self._resolved(context, with_interval=False).window:
@@ -41,6 +42,8 @@ class WindowArguments:
         return mode or ("window" if resolved.window else "full"), resolved.window
 
     def _resolved(self, context: Context, *, with_interval: bool = True) -> Resolution:
+        from airflow_provider_replicator.core.window import resolve
+
         return resolve(
             window_start=self.window_start,
             window_end=self.window_end,

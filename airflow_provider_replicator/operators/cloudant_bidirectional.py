@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.arguments import coerce
-from airflow_provider_replicator.operators._cloudant_plan import Leg
 from airflow_provider_replicator.operators.cloudant_replicate import CloudantReplicateOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_replicator.operators._cloudant_plan import Leg
 
 
 class CloudantBidirectionalReplicateOperator(CloudantReplicateOperator):
@@ -27,6 +28,7 @@ class CloudantBidirectionalReplicateOperator(CloudantReplicateOperator):
 
     def _legs(self, context: Context) -> tuple[Leg, ...]:
         from airflow_provider_replicator.couchdb.jobs.bidirectional import reversed_options
+        from airflow_provider_replicator.operators._cloudant_plan import Leg
 
         options, doc_id = self._options(), coerce("doc_id", self.doc_id, "text")
         there = Leg(options=options, doc_id=doc_id)

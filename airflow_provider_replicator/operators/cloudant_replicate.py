@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.arguments import Kind, coerce
 from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._cloudant_base import SELECTION
+from airflow_provider_replicator.operators._cloudant_base import POLICIES, SELECTION
 from airflow_provider_replicator.operators._cloudant_outcome import count, database_alias, emit_database_event, summary
-from airflow_provider_replicator.operators._cloudant_plan import (
-    POLICIES,
-    Leg,
-    Plan,
-    read_level,
-    read_limits,
-    read_options,
-    read_owner,
-    read_policies,
-)
 from airflow_provider_replicator.operators._cloudant_task import CouchJobsOperator
 from airflow_provider_replicator.operators._outcome import push_report
 
@@ -29,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.couchdb.jobs.options import ReplicationOptions
     from airflow_provider_replicator.operators._cloudant_flow import Flow
+    from airflow_provider_replicator.operators._cloudant_plan import Leg, Plan
     from airflow_provider_replicator.operators._cloudant_stage import Stage
 
 _NAMED: dict[str, Kind] = {**SELECTION, "continuous": "flag", "create_target": "flag"}
@@ -110,22 +101,28 @@ class CloudantReplicateOperator(CouchJobsOperator):
         self.cancel_on_failure = cancel_on_failure
 
     def _legs(self, context: Context) -> tuple[Leg, ...]:
+        from airflow_provider_replicator.operators._cloudant_plan import Leg
+
         return (Leg(options=self._options(), doc_id=coerce("doc_id", self.doc_id, "text")),)
 
     def _options(self) -> ReplicationOptions:
+        from airflow_provider_replicator.operators._cloudant_plan import read_options
+
         named = self._given(_NAMED)
         if named.get("doc_ids") == ():
             raise ConfigurationError("doc_ids is empty, which would copy nothing: name documents, or leave it out")
         return read_options(*self._databases(), named, self.options)
 
     def _plan(self, context: Context, legs: tuple[Leg, ...], *, retried: bool) -> Plan:
+        from airflow_provider_replicator.operators import _cloudant_plan as reading
+
         own = self._given({"repair": "flag", "cancel_on_failure": "flag"})
-        plan = Plan(
+        plan = reading.Plan(
             legs=legs,
-            owner=read_owner(context),
-            policies=read_policies(self, retried=retried),
-            limits=read_limits(self),
-            level=read_level("verify", self.verify),
+            owner=reading.read_owner(context),
+            policies=reading.read_policies(self, retried=retried),
+            limits=reading.read_limits(self),
+            level=reading.read_level("verify", self.verify),
             **own,
         )
         if plan.repair and plan.level is None:

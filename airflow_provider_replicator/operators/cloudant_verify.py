@@ -8,14 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_replicator.core.arguments import Kind
 from airflow_provider_replicator.exceptions import ConfigurationError
 from airflow_provider_replicator.operators._cloudant_base import SELECTION
-from airflow_provider_replicator.operators._cloudant_plan import (
-    Leg,
-    Plan,
-    read_level,
-    read_limits,
-    read_options,
-    read_owner,
-)
 from airflow_provider_replicator.operators._cloudant_task import CouchJobsOperator
 from airflow_provider_replicator.operators._outcome import push_report
 
@@ -25,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_replicator.operators._cloudant_flow import Flow
+    from airflow_provider_replicator.operators._cloudant_plan import Leg, Plan
     from airflow_provider_replicator.operators._cloudant_stage import Stage
 
 _OWN: dict[str, Kind] = {"repair": "flag", "max_missing": "integer", "sample": "integer"}
@@ -60,23 +53,26 @@ class CloudantVerifyReplicationOperator(CouchJobsOperator):
         self.repair = repair
 
     def _legs(self, context: Context) -> tuple[Leg, ...]:
+        from airflow_provider_replicator.operators._cloudant_plan import Leg, read_options
+
         return (Leg(options=read_options(*self._databases(), self._given(SELECTION), None)),)
 
     def _plan(self, context: Context, legs: tuple[Leg, ...], *, retried: bool) -> Plan:
         from airflow_provider_replicator.couchdb.jobs.choices import Policies
+        from airflow_provider_replicator.operators import _cloudant_plan as reading
 
-        level = read_level("level", self.level) or "revisions"
+        level = reading.read_level("level", self.level) or "revisions"
         if level == "pending":
             raise ConfigurationError(
                 "level='pending' is about one run of a job: write it as verify of a CloudantReplicateOperator"
             )
         own = self._given(_OWN)
         policies = Policies(on_duplicate="wait", if_completed="reuse" if retried else "rerun")
-        return Plan(
+        return reading.Plan(
             legs=legs,
-            owner=read_owner(context),
+            owner=reading.read_owner(context),
             policies=policies,
-            limits=read_limits(self),
+            limits=reading.read_limits(self),
             level=level,
             **{"sample": None, **own},
         )

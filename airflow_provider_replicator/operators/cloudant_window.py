@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.core.arguments import coerce
-from airflow_provider_replicator.core.checkpoint import fingerprint
-from airflow_provider_replicator.core.window import iso
 from airflow_provider_replicator.exceptions import ConfigurationError
 from airflow_provider_replicator.operators._cloudant_base import blocking
-from airflow_provider_replicator.operators._cloudant_plan import Leg
 from airflow_provider_replicator.operators._window_arguments import WindowArguments
 from airflow_provider_replicator.operators.cloudant_replicate import CloudantReplicateOperator
 
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.core.window import Window
     from airflow_provider_replicator.operators._cloudant_flow import Flow
-    from airflow_provider_replicator.operators._cloudant_plan import Plan
+    from airflow_provider_replicator.operators._cloudant_plan import Leg, Plan
     from airflow_provider_replicator.operators._cloudant_stage import Stage
 
 
@@ -83,12 +79,17 @@ class CloudantReplicateWindowOperator(CloudantReplicateOperator, WindowArguments
         return legs
 
     def _plan(self, context: Context, legs: tuple[Leg, ...], *, retried: bool) -> Plan:
+        from dataclasses import replace
+
         beside = tuple(replace(leg, options=replace(leg.options, use_checkpoints=False)) for leg in legs)
         return super()._plan(context, beside if self._window else legs, retried=retried)
 
     def _start(self, flow: Flow, saved: Stage) -> Stage:
         if self._window is None or saved.window is not None:
             return super()._start(flow, saved)
+        from dataclasses import replace
+
+        from airflow_provider_replicator.core.window import iso
         from airflow_provider_replicator.couchdb.jobs.windows import begin
 
         run = blocking(
@@ -120,6 +121,8 @@ class CloudantReplicateWindowOperator(CloudantReplicateOperator, WindowArguments
 
     def _stream(self, flow: Flow) -> str:
         """One target and one selection of one task: what is kept for another one says nothing of it."""
+        from airflow_provider_replicator.core.checkpoint import fingerprint
+
         leg, owner = flow.plan.legs[0], flow.plan.owner
         target = flow.connections.target.base_url
         return f"{owner.dag_id}.{owner.task_id}.{fingerprint(target=target, options=repr(leg.options))}"

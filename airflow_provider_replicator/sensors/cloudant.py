@@ -18,19 +18,8 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_replicator.core.arguments import Kind, coerce, given
-from airflow_provider_replicator.core.checkpoint import Checkpoint, MemoryStore, fingerprint
 from airflow_provider_replicator.exceptions import ConfigurationError, TransientError
-from airflow_provider_replicator.hooks.cloudant import CloudantHook
 from airflow_provider_replicator.links.cloudant import CloudantDashboardLink, ReplicationDocumentLink, push_links
-from airflow_provider_replicator.triggers._watching import (
-    MAX_LOST,
-    TRIGGER_GRACE_SECONDS,
-    LagLimits,
-    LagWatch,
-    look,
-    reached,
-    sentence,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +27,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_replicator.core.checkpoint import CheckpointStore
+    from airflow_provider_replicator.core.checkpoint import Checkpoint, CheckpointStore
     from airflow_provider_replicator.couchdb.connection import CouchConnection
     from airflow_provider_replicator.couchdb.jobs.job import Job
+    from airflow_provider_replicator.triggers._watching import LagLimits, LagWatch
 
 __all__ = ["CloudantReplicationLagSensor", "CloudantReplicationSensor"]
 
@@ -93,6 +83,8 @@ class _ReplicationSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> None:
         """Back from the triggerer: what it says is looked up at the server."""
+        from airflow_provider_replicator.triggers._watching import MAX_LOST
+
         event = event or {}
         memo = event.get("memo", {})
         if self._back(context):
@@ -118,6 +110,8 @@ class _ReplicationSensor(BaseSensorOperator):
         """Whether what the trigger has seen is still so. Raises what fails the sensor."""
 
     def _defer(self, context: Context, deadline: float, lost: int = 0) -> NoReturn:
+        from airflow_provider_replicator.triggers._watching import TRIGGER_GRACE_SECONDS
+
         _, job = self._job(context)
         trigger = self._trigger(job, deadline, {"deadline": deadline, "lost": lost})
         patience = timedelta(seconds=max(0.0, deadline - time.time()) + TRIGGER_GRACE_SECONDS)
@@ -126,6 +120,7 @@ class _ReplicationSensor(BaseSensorOperator):
     def _job(self, context: Context) -> tuple[CouchConnection, Job]:
         """The server that runs the job, and what is known of the job."""
         from airflow_provider_replicator.couchdb.jobs.job import Job
+        from airflow_provider_replicator.hooks.cloudant import CloudantHook
 
         doc_id = coerce("doc_id", self.doc_id, "text")
         if doc_id is None:
@@ -162,6 +157,7 @@ class CloudantReplicationSensor(_ReplicationSensor):
         """One look, one request."""
         from airflow_provider_replicator.couchdb.blocking import run
         from airflow_provider_replicator.couchdb.jobs.states import state_of
+        from airflow_provider_replicator.triggers._watching import reached
 
         until, max_crashes = self._until(), coerce("max_crashes", self.max_crashes, "integer")
         mediator, job = self._job(context)
@@ -251,6 +247,8 @@ class CloudantReplicationLagSensor(_ReplicationSensor):
 
     def poke(self, context: Context) -> bool:
         """One look, two requests. How many in a row were near is kept by Airflow, for a sensor that is rescheduled."""
+        from airflow_provider_replicator.triggers._watching import LagWatch
+
         counted = self._counted(context)
         watch = LagWatch(self._limits(), near=(counted.load() or {}).get("near", 0))
         if self._near_enough(context, watch):
@@ -261,6 +259,8 @@ class CloudantReplicationLagSensor(_ReplicationSensor):
 
     def _near_enough(self, context: Context, watch: LagWatch) -> bool:
         from airflow_provider_replicator.couchdb.blocking import run
+        from airflow_provider_replicator.hooks.cloudant import CloudantHook
+        from airflow_provider_replicator.triggers._watching import look, sentence
 
         mediator, job = self._job(context)
         source, target = CloudantHook(self.source_conn_id), self._heartbeats_at()
@@ -297,6 +297,8 @@ class CloudantReplicationLagSensor(_ReplicationSensor):
         """One more look: the trigger has counted, and what it has seen may have changed since."""
         from dataclasses import replace
 
+        from airflow_provider_replicator.triggers._watching import LagWatch
+
         return self._near_enough(context, LagWatch(replace(self._limits(), checks=1)))
 
     def _databases(self) -> tuple[str, str]:
@@ -306,6 +308,8 @@ class CloudantReplicationLagSensor(_ReplicationSensor):
         return source, coerce("target_db", self.target_db, "text") or source
 
     def _limits(self) -> LagLimits:
+        from airflow_provider_replicator.triggers._watching import LagLimits
+
         limits = LagLimits(**given(self, _LAG))
         if limits.max_seconds is not None and self._heartbeats_at() is None:
             raise ConfigurationError("max_seconds is measured at the target: write target_conn_id as well")
@@ -317,6 +321,8 @@ class CloudantReplicationLagSensor(_ReplicationSensor):
 
     def _counted(self, context: Context) -> Checkpoint:
         """How many looks in a row were near, in this try."""
+        from airflow_provider_replicator.core.checkpoint import Checkpoint, MemoryStore, fingerprint
+
         self._memory = context.get("task_state_store") or self._memory or MemoryStore()
         identity = fingerprint(doc_id=self.doc_id, try_number=context["ti"].try_number, limits=repr(self._limits()))
         return Checkpoint(self._memory, identity, name="lag")
