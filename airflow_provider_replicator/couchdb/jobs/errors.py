@@ -64,7 +64,7 @@ _TEXTS: tuple[_Known, ...] = (
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(\w://)[^/\s\"'@]*:[^\s\"'/]*@"), r"\1***@"),
     (re.compile(r"\b(Basic|Bearer)\s+[\w.~+/=-]{6,}", re.IGNORECASE), r"\1 ***"),
-    (re.compile(r"(AuthSession|api_?key|password)(\W{1,6})[\w.~+/=%-]{4,}", re.IGNORECASE), r"\1\2***"),
+    (re.compile(r"(AuthSession|api_?key|password)(\W{1,9})[\w.~+/=%-]{4,}", re.IGNORECASE), r"\1\2***"),
 )
 
 

@@ -53,23 +53,22 @@ def refuse_foreign(sequence: str | None, current: Any, database: str) -> None:
 
 
 def shards(sequence: Any) -> frozenset[tuple[Any, ...]]:
-    """Every (range, uuid prefix) that a sequence names; empty if it cannot be read."""
+    """Every (first, last, uuid prefix) that a sequence names; empty if it cannot be read."""
     if not isinstance(sequence, str) or "-" not in sequence:
         return frozenset()
     opaque = sequence.split("-", 1)[1]
     try:
         term = _Term(base64.urlsafe_b64decode(opaque + "=" * (-len(opaque) % 4))).whole()
-        return frozenset(_shard(entry) for entry in term)
+        return frozenset(shard for entry in term for shard in _shard(entry))
     except (ValueError, IndexError, TypeError, zlib.error):
         return frozenset()
 
 
-def _shard(entry: Any) -> tuple[Any, ...]:
-    """``{Node, [First, Last], {Seq, Uuid, Node}}``. Raises ValueError for the old forms, which hold no uuid."""
+def _shard(entry: Any) -> list[tuple[Any, ...]]:
+    """``{Node, [First, Last], {Seq, Uuid, Node}}``; empty where there is no uuid: in a shard not read yet, and in old sequences."""
     _, (first, last), position = entry
-    if not isinstance(position, tuple) or not isinstance(position[1], bytes):
-        raise ValueError("a shard without uuid")
-    return first, last, position[1]
+    named = isinstance(position, tuple) and isinstance(position[1], bytes)
+    return [(first, last, position[1])] if named else []
 
 
 class _Term:
