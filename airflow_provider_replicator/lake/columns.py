@@ -6,6 +6,7 @@ Columns of the package's own begin with an underscore. No property of CDF can: i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -78,6 +79,15 @@ def column_names(
         names[one] = name
         taken.add(name.lower())
     return names
+
+
+#: Characters that other readers of Delta do not take in the name of a column.
+_NO_NAME = re.compile(r"[ ,;{}()\n\t=`\"]")
+
+
+def portable(name: str) -> str:
+    """A name that every reader takes."""
+    return _NO_NAME.sub("_", name)
 
 
 def quoted(name: str) -> str:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages of rows as they come and as they go out again; and what of the target's rows is remembered to compare with.
 
-Numbers keep their digits: a page with an integer that does not fit 64 bits is read by a slower parser, because the fast one would
-turn it into a float.
+Numbers keep their digits.
 """
 
 from __future__ import annotations
 
-import json
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_replicator.core.exact_json import loads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,35 +33,14 @@ class RowPage:
         return self.size / len(self.rows) if self.rows else 0.0
 
 
-#: The fast parser knows integers of up to 64 bits, which have at most 20 digits; those of 18 are safe.
-_SAFE_DIGITS = 18
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER = b"0" * (_SAFE_DIGITS + 1)
-
-
 def read_page(body: bytes, *, times: bool = False) -> RowPage:
     """An answer as a page of rows; with ``times`` each still has its ``lastUpdatedTime``, and cannot be inserted as it is."""
-    import orjson
-
-    answer = _exactly(body) if _LONG_NUMBER in body.translate(_DIGITS) else orjson.loads(body)
+    answer = loads(body)
     rows = answer["items"]
     if not times:
         for row in rows:
             row.pop("lastUpdatedTime", None)
     return RowPage(rows, answer.get("nextCursor") or None, len(body))
-
-
-def _exactly(body: bytes) -> Any:
-    """Numbers that the fast parser would change stay the text they are; others become what it makes of them."""
-    from orjson import Fragment
-
-    def integer(text: str) -> Any:
-        return int(text) if len(text) <= _SAFE_DIGITS else Fragment(text.encode())
-
-    def real(text: str) -> Any:
-        return float(text) if len(text) <= _SAFE_DIGITS else Fragment(text.encode())
-
-    return json.loads(body, parse_int=integer, parse_float=real)
 
 
 def request_body(rows: Sequence[Row]) -> bytes:

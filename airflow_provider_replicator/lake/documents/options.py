@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.lake.documents.declared import Declared, read_declared
+from airflow_provider_replicator.lake.documents.schema import layout_at, layout_of
 from airflow_provider_replicator.lake.feeds.options import MergeWhen, OnMisfit, one_of, within
 from airflow_provider_replicator.lake.table import OnSchemaChange
 
@@ -56,6 +58,9 @@ class DocumentsOptions:
     def __post_init__(self) -> None:
         if not self.database:
             raise ConfigurationError("database is missing: write the name of the database that is read")
+        if layout_at(layout_of(self.table_name).path) is None:
+            raise ConfigurationError(f"table is {self.table!r}: tables of changes are kept there; write another name")
+        self.declared()
         for name, known in (
             ("deletes", get_args(Deletes)),
             ("on_recreated", get_args(OnRecreated)),
@@ -65,3 +70,11 @@ class DocumentsOptions:
             one_of(name, getattr(self, name), known)
         for name, most in (("page_size", MAX_PAGE), ("commit_rows", 10**9), ("commit_bytes", 10**12)):
             within(name, getattr(self, name), most)
+
+    @property
+    def table_name(self) -> str:
+        return self.table or self.database
+
+    def declared(self) -> tuple[Declared, ...]:
+        """The declared columns. Raises ConfigurationError."""
+        return read_declared(self.columns)

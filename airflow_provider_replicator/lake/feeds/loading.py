@@ -44,7 +44,7 @@ class Loadable(Protocol[PageT]):
     async def begin(self, generation: int) -> CurrentState:
         """The state before the first page, with the feed's cursor of this moment."""
 
-    def is_stale(self, state: CurrentState) -> bool:
+    async def is_stale(self, state: CurrentState) -> bool:
         """Whether a load that began so is better begun anew than continued."""
 
     async def load_page(self, cursor: str | None) -> PageT:
@@ -52,9 +52,6 @@ class Loadable(Protocol[PageT]):
 
     async def rows(self, page: PageT) -> FeedRows:
         """What is in it, as columns."""
-
-    def fine(self) -> None:
-        """A page of a load was no trouble."""
 
 
 class Loading:
@@ -72,7 +69,7 @@ class Loading:
         Afterwards the target's phase is ``live``. A crash at any point: the next run goes on after the last commit.
         """
         state = self._target.state
-        if state is None or self._is_stale(state):
+        if state is None or await self._is_stale(state):
             state = await self._begun(generation)
         else:
             self._counts.goes_on(state.misfits)
@@ -83,8 +80,8 @@ class Loading:
         except FeedLostError:  # while the load was interrupted
             await self._load(await self._begun(generation))
 
-    def _is_stale(self, state: CurrentState) -> bool:
-        return self._target.asked != self._target.question or self._source.is_stale(state)
+    async def _is_stale(self, state: CurrentState) -> bool:
+        return self._target.asked != self._target.question or await self._source.is_stale(state)
 
     async def _begun(self, generation: int) -> CurrentState:
         """The state before the first page. Its cursor is older than anything that is read: nothing falls between."""
@@ -113,9 +110,15 @@ class Loading:
                 await writing
 
     async def _rows(self, page: LoadPage) -> list[pa.RecordBatch]:
+        import pyarrow.compute as pc
+
         rows = await self._source.rows(page)
         self._counts.page(rows)
-        return [record_batch(self._target.schema, dict(rows.columns))] if len(rows) else []
+        if not len(rows):
+            return []
+        # What is deleted is told again by the changes after the load, to which a row that came before is owed.
+        alive = pc.is_null(rows.columns[self._target.layout.deleted.name])
+        return [record_batch(self._target.schema, dict(rows.columns)).filter(alive)]
 
     def _is_enough(self, batches: list[pa.RecordBatch]) -> bool:
         rows, size = sum(len(batch) for batch in batches), sum(batch.nbytes for batch in batches)
@@ -135,7 +138,6 @@ class Loading:
                     yield page
                     return
                 asked = asyncio.create_task(self._source.load_page(page.cursor))
-                self._source.fine()
                 yield page
         finally:
             asked.cancel()

@@ -61,7 +61,7 @@ class CurrentTable:
         self.table = table
         self.schema = schema
         self.question = question
-        self._plain = layout.plain
+        self.layout = layout
         self.stream = current_stream(table)
         self.handle: DeltaTable = table.prepare(schema, on_change=on_change, handle=handle)
         self.reread()
@@ -79,7 +79,7 @@ class CurrentTable:
         self.handle = self.table.fresh(self.handle)
         transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
         data = pa.Table.from_batches(batches) if batches else empty(self.schema)
-        self.table.append(self.handle, data, transaction=transaction, plain=self._plain)
+        self.table.append(self.handle, data, transaction=transaction, plain=self.layout.plain)
         self.state, self.asked = state, self.question
 
     def replace(self, data: Any, state: CurrentState) -> None:
@@ -87,7 +87,7 @@ class CurrentTable:
         self.handle = self.table.fresh(self.handle)
         transaction = self.stream.advance(self.handle, state.as_json(), query=self.question)
         self.table.replace(
-            self.handle, empty(self.schema) if data is None else data, transaction=transaction, plain=self._plain
+            self.handle, empty(self.schema) if data is None else data, transaction=transaction, plain=self.layout.plain
         )
         self.state, self.asked = state, self.question
 

@@ -51,7 +51,7 @@ class Asking:
         now_ms = server_time_ms(self._client)
         return CurrentState(phase="load", generation=generation, live=await self.from_now(), live_ms=now_ms)
 
-    def is_stale(self, state: CurrentState) -> bool:
+    async def is_stale(self, state: CurrentState) -> bool:
         """Whether a load that began so would end with a cursor that is dead."""
         return server_time_ms(self._client) - state.live_ms > _RESUMED_MS
 
@@ -62,15 +62,14 @@ class Asking:
 
     async def load_page(self, cursor: str | None) -> Page:
         """A page of all instances; its cursor is None after the last. Raises FeedLostError."""
-        return await self._page(_QUERY, self.load_size, cursor, self._source.filter)
+        page = await self._page(_QUERY, self.load_size, cursor, self._source.filter)
+        if not page.last:
+            self.load_size.fine()
+        return page
 
     async def rows(self, page: Page) -> Rows:
         """What is in a page, as columns."""
         return await self._decoder.in_thread(self._decoder.rows, page)
-
-    def fine(self) -> None:
-        """A page of a load was no trouble."""
-        self.load_size.fine()
 
     async def changes_page(self, cursor: str) -> tuple[Page, bool]:
         """(a page of changes, whether it was full). Raises FeedLostError."""

@@ -18,7 +18,7 @@ from airflow_provider_replicator.lake.columns import Column, Kind, TableSchema
 
 Document = dict[str, Any]
 #: Takes one field out of many documents.
-Getter = Callable[[Sequence[Document]], list[Any]]
+Getter = Callable[[Sequence[Document]], Sequence[Any]]
 
 #: Columns of the package's own: fields that are not declared, and values that did not fit their column.
 MORE = "_more"

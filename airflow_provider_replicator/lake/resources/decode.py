@@ -37,7 +37,7 @@ class Decoder:
     def rows(self, documents: Sequence[Document]) -> pa.RecordBatch:
         """Those of the documents that fit, or can be made to."""
         layout = self._layout
-        values: dict[str, list[Any]] = {}
+        values: dict[str, Sequence[Any]] = {}
         arrays: dict[str, pa.Array] = {}
         misfits: _Misfits = {}
         for column in self._columns:
@@ -73,7 +73,7 @@ class Decoder:
     def _sorted_out(
         self,
         documents: Sequence[Document],
-        values: Mapping[str, list[Any]],
+        values: Mapping[str, Sequence[Any]],
         misfits: _Misfits,
         arrays: dict[str, pa.Array],
     ) -> pa.Array:

@@ -8,8 +8,6 @@ the user declares are there a second time, each as its type.
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from airflow_provider_replicator.cdf.tasks import for_each
 from airflow_provider_replicator.cdf.together import all_of
 from airflow_provider_replicator.core.collector import seldom_collected
 from airflow_provider_replicator.core.dead_letters import DeadLetters
+from airflow_provider_replicator.core.exact_json import plain
 from airflow_provider_replicator.core.report import Report
 from airflow_provider_replicator.exceptions import (
     ConfigurationError,
@@ -28,7 +27,7 @@ from airflow_provider_replicator.exceptions import (
     ReplicatorError,
     SchemaChangedError,
 )
-from airflow_provider_replicator.lake.columns import Column, TableSchema, column_names
+from airflow_provider_replicator.lake.columns import Column, TableSchema, column_names, portable
 from airflow_provider_replicator.lake.location import path_part
 from airflow_provider_replicator.lake.resources.declared import RESCUED, Layout
 from airflow_provider_replicator.lake.resources.landing import Landing
@@ -56,8 +55,6 @@ _OWN = (
     Column(name="columns", kind="json"),
     Column(name=RESCUED, kind="json"),
 )
-#: Characters that other readers of Delta do not take in the name of a column.
-_NO_NAME = re.compile(r"[ ,;{}()\n\t=`\"]")
 #: Errors of one table that say nothing about the others.
 _OF_ONE_TABLE = (DeleteGuardError, SchemaChangedError, LakeConflictError)
 
@@ -148,7 +145,7 @@ def layout_of(table: Table, options: RawTableOptions) -> Layout:
             declared |= kinds
     # Delta tells no Name from name, and the package's own columns come first.
     own = {f"\0{column.name}": column.name for column in _OWN}
-    names = column_names(declared, own, spelled=lambda name: _NO_NAME.sub("_", name))
+    names = column_names(declared, own, spelled=portable)
     columns = tuple(Column(name=names[name], kind=kind, source_name=name) for name, kind in declared.items())
     getters: dict[str, Getter] = {
         "_key": lambda rows: [row["key"] for row in rows],
@@ -168,13 +165,8 @@ def layout_of(table: Table, options: RawTableOptions) -> Layout:
 def _column_of(column: Column) -> Getter:
     name = column.source_name
 
-    def get(rows: Sequence[Document]) -> list[Any]:
-        import orjson
-        from orjson import Fragment
-
+    def get(rows: Sequence[Document]) -> Sequence[Any]:
         values = [row["columns"].get(name) for row in rows]
-        if Fragment in set(map(type, values)):
-            values = [json.loads(orjson.dumps(value)) if type(value) is Fragment else value for value in values]
-        return values
+        return values if column.kind == "json" else plain(values)
 
     return get

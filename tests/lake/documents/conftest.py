@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.couchdb.servers import connection_to, main_server
+from tests.lake.documents.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_replicator.couchdb.connection import CouchConnection
+    from airflow_provider_replicator.lake.location import Lake
+
+
+@pytest.fixture(scope="session")
+def couch() -> Iterator[CouchConnection]:
+    """An administrator's connection."""
+    with main_server() as server:
+        yield connection_to(server)
+
+
+@pytest.fixture
+def world_in(couch: CouchConnection) -> Iterator[Callable[[Lake], World]]:
+    """Makes a new database, to be replicated into a lake."""
+    made: list[World] = []
+
+    def make(lake: Lake) -> World:
+        made.append(World(couch, f"lake/{uuid.uuid4().hex[:8]}", lake))
+        made[-1].create()
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.drop()
+
+
+@pytest.fixture
+def world(world_in: Callable[[Lake], World], local_lake: Lake) -> World:
+    """A new database, and an empty lake in a folder."""
+    return world_in(local_lake)
