@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_replicator.sandbox.couchdb import attachments
@@ -18,7 +19,7 @@ from airflow_provider_replicator.sandbox.http import Response
 
 
 def handle(call: Call, doc_id: str, name: str) -> Response:
-    call.allow("GET", "PUT", "DELETE")
+    call.allow("DELETE", "GET", "PUT")
     check_id(doc_id)
     attachments.check_name(name)
     if call.method == "GET":
@@ -56,8 +57,6 @@ def _sent(call: Call, found: Attachment) -> Response:
     wanted = call.request.headers.get("range", "")
     if wanted.startswith("bytes=") and not packed:
         return _part(data, wanted, found.content_type, headers)
-    if not packed:
-        headers.append(("Content-MD5", found.digest.removeprefix("md5-")))
     return Response(200, data, content_type=found.content_type, headers=headers)
 
 
@@ -93,9 +92,9 @@ def _put(call: Call, doc_id: str, name: str) -> Response:
     document, base = _base(call, doc_id)
     kind = call.request.headers.get("content-type", attachments.DEFAULT_TYPE)
     draft = _draft(doc_id, document, base)
-    draft.members[name] = {"content_type": kind, "follows": True}
+    draft.members = {name: {"content_type": kind, "follows": True}} | _others(draft, name)
     draft.follows[name] = call.request.body
-    return _stored(call, draft, 201, ("Location", f"{location(call, doc_id)}/{quote(name)}"))
+    return _stored(call, draft, 201, ("Location", f"{location(call, doc_id)}/{quote(name, safe='')}"))
 
 
 def _delete(call: Call, doc_id: str, name: str) -> Response:
@@ -103,8 +102,9 @@ def _delete(call: Call, doc_id: str, name: str) -> Response:
     if base is None:
         raise not_found("missing" if document is None else "deleted")
     draft = _draft(doc_id, document, base)
-    if draft.members.pop(name, None) is None:
+    if name not in (draft.members or {}):
         raise not_found("Document is missing attachment")
+    draft.members = _others(draft, name)
     return _stored(call, draft, 200)
 
 
@@ -116,9 +116,13 @@ def _draft(doc_id: str, document: Document | None, base: Revision | None) -> Dra
     return Draft(doc_id, [base.rev], document.body(base), members=kept)
 
 
+def _others(draft: Draft, name: str) -> dict[str, Any]:
+    return {other: member for other, member in (draft.members or {}).items() if other != name}
+
+
 def _stored(call: Call, draft: Draft, status: int, *headers: tuple[str, str]) -> Response:
     (written,) = call.database.write([draft], user=call.user)
     if written.error is not None:
         raise written.error
     told = {"ok": True, "id": draft.doc_id, "rev": written.rev}
-    return answer(told, status, ("ETag", f'"{written.rev}"'), *headers)
+    return answer(told, status, *headers)

@@ -94,20 +94,22 @@ def _got(call: Call, wanted: Any) -> bytes:
     try:
         since = _since(wanted.get("atts_since"))
     except CouchError as error:
-        return _failed(doc_id, wanted["atts_since"], error)
+        return _failed(doc_id, _wrong(wanted["atts_since"]), error)
     query = Query(call.request.query)
     view = read_view(query).of_revision().since(since)
     document = call.database.documents.get(doc_id)
     found: list[Revision | str]
     if rev is None:
-        found = [*document.tree.leaves] if document is not None else ["undefined"]
+        found = [*document.tree.by_branch()] if document is not None else ["undefined"]
     else:
         found = open_revisions(document, [rev], latest=query.loose_flag("latest"))
-    docs = [  # the other way round than open_revs has them
+        if document is not None and len(found) > 1:
+            found = [leaf for leaf in document.tree.by_branch() if leaf in found]
+    docs = [
         _problem(doc_id, one, CouchError(404, "not_found", "missing"))
         if isinstance(one, str) or document is None
         else b'{"ok":' + render(call.database, document, one, view, call.user) + b"}"
-        for one in reversed(found)
+        for one in found
     ]
     return b'{"id":' + orjson.dumps(doc_id) + b',"docs":[' + b",".join(docs) + b"]}"
 
@@ -116,6 +118,11 @@ def _since(value: Any) -> list[str]:
     if value is not None and not isinstance(value, list):
         raise bad_request("att_since value must be array of revs.")
     return [parse_rev(one) for one in value or ()]
+
+
+def _wrong(revs: Any) -> Any:
+    """What is named in the error: the first that is no revision."""
+    return revs if not isinstance(revs, list) else next((one for one in revs if "-" not in str(one)), None)
 
 
 def _failed(doc_id: str | None, rev: Any, error: CouchError) -> bytes:

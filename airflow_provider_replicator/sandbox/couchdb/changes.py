@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_provider_replicator.sandbox.couchdb import feeds
 from airflow_provider_replicator.sandbox.couchdb.database import Database
@@ -15,13 +15,14 @@ from airflow_provider_replicator.sandbox.couchdb.filters import Filter, read_fil
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.reading import View, render
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision
-from airflow_provider_replicator.sandbox.couchdb.routes import Call
+from airflow_provider_replicator.sandbox.couchdb.routes import Call, check_json
 from airflow_provider_replicator.sandbox.couchdb.users import User
 from airflow_provider_replicator.sandbox.http import Response
 
 Feed = Literal["normal", "longpoll", "continuous", "eventsource"]
 
-_NO_LIMIT = 1_000_000_000_000
+#: CouchDB counts down from here, which decides the rows that have a sequence
+_NO_LIMIT = 10**15
 #: how many documents a filter looks at before what it found is used
 _PIECE = 5000
 
@@ -59,20 +60,20 @@ def handle(call: Call) -> Response:
     asked = read(call)
     if asked.feed == "normal":
         found = page(call.database, asked)
-        return Response(200, whole(call.database, found))
+        return Response(200, HEAD + tail(call.database, found))
     return feeds.answer(call.database, asked)
 
 
 def read(call: Call) -> Asked:
     """Raises 400 for what cannot be meant."""
-    body = call.typed_object() if call.method == "POST" else {}
+    body = _body(call) if call.method == "POST" else {}
     query = Query({name.lower(): values for name, values in call.request.query.items()})
     feed = query.text("feed", "normal").replace("live", "continuous")
     if feed not in ("normal", "longpoll", "continuous", "eventsource"):
         raise bad_request("Supported `feed` types: normal, continuous, live, longpoll, eventsource")
     style = query.text("style", "main_only")
     if style not in ("main_only", "all_docs"):
-        raise CouchError(400, "badarg", None)
+        raise bad_request(f"unknown style {style}")
     flag = query.loose_flag
     return Asked(
         since=_since(call, query, feed),
@@ -88,6 +89,11 @@ def read(call: Call) -> Asked:
         heartbeat=_heartbeat(query),
         timeout=_number(query, "timeout", 0) if "timeout" in query else None,
     )
+
+
+def _body(call: Call) -> dict[str, Any]:
+    check_json(call)
+    return call.json_object() if call.request.body.strip() else {}
 
 
 def _since(call: Call, query: Query, feed: str) -> int:
@@ -112,7 +118,9 @@ def _heartbeat(query: Query) -> int | None:
     text = query.text("heartbeat")
     if "heartbeat" not in query or text == "true":
         return feeds.DEFAULT_MS if text == "true" else None
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    if not text.isascii() or not text.isdigit():
+        raise bad_request("Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
+    if int(text) == 0:
         raise bad_request("The heartbeat value should be a positive integer (in milliseconds).")
     return int(text)
 
@@ -128,17 +136,18 @@ def _interval(query: Query) -> int:
 
 
 def page(database: Database, asked: Asked) -> Page:
+    if asked.filter is not None and asked.filter.lookup is not None:
+        return _looked_up(database, asked, asked.filter.lookup(database))
     if asked.descending:
-        documents = database.log.after(0)[::-1]
-        rows = _rows(database, asked, documents, asked.limit)[0]
-        return Page(rows, database.log.last if not rows else documents[min(len(rows), len(documents)) - 1].seq, 0)
-    if asked.filter is None:
-        documents = database.log.page(asked.since, asked.limit) if asked.limit else []
-        rows, last = _rows(database, asked, documents, asked.limit)
-        if len(rows) < asked.limit:
-            return Page(rows, max(database.log.last, asked.since), 0)
-        return Page(rows, last, database.log.count_after(last))
-    return _filtered(database, asked)
+        return _backwards(database, asked)
+    if asked.filter is not None:
+        return _filtered(database, asked)
+    documents = database.log.page(asked.since, asked.limit) if asked.limit else []
+    rows = _rows(database, asked, documents)
+    if len(rows) < asked.limit:
+        return Page(rows, max(database.log.last, asked.since), 0)
+    last = documents[-1].seq if documents else asked.since
+    return Page(rows, last, database.log.count_after(last))
 
 
 def _filtered(database: Database, asked: Asked) -> Page:
@@ -149,49 +158,69 @@ def _filtered(database: Database, asked: Asked) -> Page:
         documents = database.log.page(last, _PIECE)
         if not documents:
             return Page(rows, max(database.log.last, asked.since), 0)
-        found, last = _rows(database, asked, documents, asked.limit - len(rows))
-        rows += found
+        looked = _select(database, asked, documents, rows)
+        last = documents[looked - 1].seq
     return Page(rows, last, database.log.count_after(last))
 
 
-def _rows(database: Database, asked: Asked, documents: Sequence[Document], limit: int) -> tuple[list[bytes], int]:
-    """At most ``limit`` rows, and the number of the last document that was looked at."""
-    if asked.filter is None and not asked.include_docs:
-        return _prepared(database, asked, documents), documents[-1].seq if documents else asked.since
+def _backwards(database: Database, asked: Asked) -> Page:
+    """From the newest to the oldest: where the client stands does not matter."""
+    documents = database.log.after(0)[::-1]
     rows: list[bytes] = []
-    last = asked.since
-    for document in documents:
-        if len(rows) >= limit:
-            break
-        last = document.seq
+    looked = _select(database, asked, documents, rows)
+    last = documents[looked - 1].seq if looked else database.log.last
+    return Page(rows, last, len(documents) - looked)
+
+
+def _looked_up(database: Database, asked: Asked, documents: list[Document]) -> Page:
+    """CouchDB finds these by their ids, and forgets to count the others as seen: ``pending`` does not come down to 0."""
+    since = 0 if asked.descending else asked.since
+    found = sorted((one for one in documents if one.seq > since), key=_seq_of, reverse=asked.descending)[: asked.limit]
+    rows = _rows(database, asked, found)
+    pending = database.log.count_after(since) - len(rows)
+    if rows and (asked.descending or len(rows) == asked.limit):
+        return Page(rows, found[-1].seq, pending)
+    return Page(rows, database.log.last if asked.limit else asked.since, pending)
+
+
+def _seq_of(document: Document) -> int:
+    return document.seq
+
+
+def _select(database: Database, asked: Asked, documents: Sequence[Document], rows: list[bytes]) -> int:
+    """Add rows up to the limit; how many documents were looked at for that."""
+    for at, document in enumerate(documents):
+        if len(rows) >= asked.limit:
+            return at
         leaves = document.tree.leaves if asked.all_docs else document.tree.leaves[:1]
-        passed = leaves if asked.filter is None else asked.filter(document, leaves)
+        passed = leaves if asked.filter is None else asked.filter.passes(document, leaves)
         if passed:
             rows.append(_row(database, asked, document, passed, len(rows)))
-    return rows, last
+    return len(documents)
 
 
-def _prepared(database: Database, asked: Asked, documents: Sequence[Document]) -> list[bytes]:
-    """The quick way, for rows that each document holds ready."""
+def _rows(database: Database, asked: Asked, documents: Sequence[Document]) -> list[bytes]:
+    """All of these documents, which need no test."""
+    if asked.include_docs:
+        leaves = [one.tree.leaves if asked.all_docs else one.tree.leaves[:1] for one in documents]
+        return [_row(database, asked, one, leaves[n], n) for n, one in enumerate(documents)]
     encode, every, all_docs = database.sequences.encode, asked.seq_interval, asked.all_docs
     if every == 1:
         return [b'{"seq":"%s"%s}' % (encode(one.seq), one.row(all_docs=all_docs)) for one in documents]
     rows = [b'{"seq":null%s}' % one.row(all_docs=all_docs) for one in documents]
-    for at in range(every - 1, len(rows), every):
+    for at in range(asked.limit % every, len(rows), every):
         rows[at] = b'{"seq":"%s"%s}' % (encode(documents[at].seq), documents[at].row(all_docs=all_docs))
     return rows
 
 
 def _row(database: Database, asked: Asked, document: Document, passed: list[Revision], at: int) -> bytes:
-    with_seq = (at + 1) % asked.seq_interval == 0
+    with_seq = (asked.limit - at) % asked.seq_interval == 0
     seq = b'"%s"' % database.sequences.encode(document.seq) if with_seq else b"null"
     if len(passed) == (len(document.tree.leaves) if asked.all_docs else 1):
         rest = document.row(all_docs=asked.all_docs)
     else:
         rest = document.partial_row(passed)
-    text = b""
-    if asked.include_docs:
-        text = b',"doc":' + _document(database, asked, document)
+    text = b',"doc":' + _document(database, asked, document) if asked.include_docs else b""
     return b'{"seq":' + seq + rest + text + b"}"
 
 
@@ -202,15 +231,11 @@ def _document(database: Database, asked: Asked, document: Document) -> bytes:
         return b"null"  # hidden from this user
 
 
-def whole(database: Database, found: Page) -> bytes:
-    """The answer of the feeds ``normal`` and ``longpoll``."""
-    rows = b",\n".join(found.rows)
-    return (
-        b'{"results":[\n'
-        + rows
-        + b'\n],\n"last_seq":"%s","pending":%d}\n'
-        % (
-            database.sequences.encode(found.last),
-            found.pending,
-        )
-    )
+HEAD = b'{"results":[\n'
+
+
+def tail(database: Database, found: Page) -> bytes:
+    """Rows and end of the answer of the feeds ``normal`` and ``longpoll``."""
+    rows = b",\r\n".join(found.rows)
+    last = database.sequences.encode(found.last)
+    return rows + b'\n],\n"last_seq":"%s","pending":%d}\n\n' % (last, found.pending)

@@ -136,8 +136,10 @@ class Database:
     ) -> list[Written]:
         """Store each document or say why not. ``new_edits=False``: revisions come with their names, as a replicator brings them.
 
-        Raises CouchError for what is no document at all; then nothing of the call is stored."""
+        Raises CouchError for what is no document at all, or has stubs of attachments that there are not; then nothing of the
+        call is stored."""
         drafts = [one if isinstance(one, Draft) else read_draft(one) for one in documents]
+        self._check_stubs(drafts, new_edits=new_edits)
         results = []
         for draft in drafts:
             offered = draft.path[0] if draft.path else None
@@ -148,6 +150,17 @@ class Database:
                 results.append(Written(draft.doc_id, offered, error))
         self._number()
         return results
+
+    def _check_stubs(self, drafts: Iterable[Draft], *, new_edits: bool) -> None:
+        for draft in drafts:
+            if draft.members is None or not attachments.has_stubs(draft.members):
+                continue
+            document = self.documents.get(draft.doc_id)
+            try:
+                base = self._replaced(document, draft) if new_edits else _nearest(document, draft)
+            except CouchError:
+                continue  # a conflict is told of each document
+            attachments.check_stubs(draft.doc_id, draft.members, base.attachments if base and draft.path else None)
 
     def _number(self) -> None:
         """What was written together takes its places in the order of updates by id, each document one place."""
@@ -162,7 +175,7 @@ class Database:
     def _edit(self, draft: Draft, user: User) -> str:
         """A new revision that replaces a leaf."""
         document = self.documents.get(draft.doc_id)
-        base = self._base(document, draft)
+        base = self._replaced(document, draft)
         # What is made again descends from its tombstone; what never was, from whatever its writer says.
         parent = base.rev if base is not None else draft.path[0] if draft.path else None
         known = base.attachments if base is not None and draft.path else None
@@ -172,7 +185,7 @@ class Database:
         self._commit(draft, document, [rev, parent] if parent else [rev], kept)
         return rev
 
-    def _base(self, document: Document | None, draft: Draft) -> Revision | None:
+    def _replaced(self, document: Document | None, draft: Draft) -> Revision | None:
         """The leaf that an edit replaces. Raises 409."""
         if document is None:
             return None
@@ -193,8 +206,7 @@ class Database:
         document = self.documents.get(draft.doc_id)
         if document is not None and rev in document.tree.revisions:
             return rev
-        known = document.tree.revisions if document is not None else {}
-        base = next((known[one] for one in draft.path[1:] if one in known and known[one].fields is not None), None)
+        base = _nearest(document, draft)
         self._check(draft, document, base, user, new_edits=False)
         kept = self._attachments(draft, base.attachments if base else None, position_of(rev), new_edit=False)
         self._commit(draft, document, draft.path, kept)
@@ -292,3 +304,9 @@ class Database:
         """The database is deleted. What it holds stays readable for whoever still holds it."""
         self.deleted = True
         self._call(Commit(self, ()))
+
+
+def _nearest(document: Document | None, draft: Draft) -> Revision | None:
+    """The youngest ancestor whose body is here."""
+    known = document.tree.revisions if document is not None else {}
+    return next((known[one] for one in draft.path[1:] if one in known and known[one].fields is not None), None)

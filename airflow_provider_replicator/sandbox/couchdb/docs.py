@@ -19,7 +19,7 @@ from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_r
 from airflow_provider_replicator.sandbox.couchdb.http_headers import accepts, given_rev, not_modified, unchanged
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.reading import View, meta, read_view, render
-from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, parse_rev
+from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, order_of, parse_rev
 from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer, check_json
 from airflow_provider_replicator.sandbox.http import Response
 
@@ -91,12 +91,13 @@ def _open_revs(call: Call, document: Document | None, query: Query, view: View) 
     if query.text("open_revs") == "all":
         if document is None:
             raise not_found()
-        found = list(document.tree.leaves)
+        found = list(document.tree.by_name())
     else:
         revs = query.json("open_revs")
         if not isinstance(revs, list):
             raise bad_request("Invalid list of revisions")
         found = open_revisions(document, [parse_rev(rev) for rev in revs], latest=query.loose_flag("latest"))
+        found.sort(key=lambda one: (1, (0, b"")) if isinstance(one, str) else (0, order_of(one.rev)))
     if accepts(call, "multipart/mixed"):
         return multipart.mixed(call, document, found, view)
     parts = [_opened(call, document, one, view) for one in found]
@@ -111,15 +112,15 @@ def _opened(call: Call, document: Document | None, found: Revision | str, view: 
 
 def open_revisions(document: Document | None, revs: Iterable[str], *, latest: bool) -> list[Revision | str]:
     """Each revision, or its name if it is not there. ``latest``: the leaves that come from it instead."""
+    if document is None:
+        return list(revs)
     found: dict[str, Revision | str] = {}
     for rev in revs:
-        revision = document.tree.revisions.get(rev) if document is not None else None
-        if document is not None and revision is not None and latest:
+        revision = document.tree.revisions.get(rev)
+        if revision is not None and latest:
             found.update({leaf.rev: leaf for leaf in document.tree.descendants(rev)})
-        elif revision is None or revision.fields is None:
-            found[rev] = rev
         else:
-            found[rev] = revision
+            found[rev] = rev if revision is None or revision.fields is None else revision
     return list(found.values())
 
 

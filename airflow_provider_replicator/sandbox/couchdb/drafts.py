@@ -32,7 +32,7 @@ class Draft:
     path: list[str]
     body: dict[str, Any]
     deleted: bool = False
-    members: Any = None
+    members: dict[str, Any] | None = None
     follows: dict[str, bytes] = field(default_factory=dict)
 
     def whole(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _special(document: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
             body[name] = value
         elif name == "_deleted" and isinstance(value, bool):
             draft.deleted = value
-        elif name == "_attachments":
+        elif name == "_attachments" and isinstance(value, dict):
             draft.members = value
         elif name not in _IGNORED and name not in ("_id", "_rev", "_revisions"):
             raise CouchError(400, "doc_validation", f"Bad special document member: {name}")

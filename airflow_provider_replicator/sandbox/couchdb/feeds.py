@@ -23,41 +23,49 @@ _PAGE = 1000
 def answer(database: Database, asked: Asked) -> Response:
     if asked.feed == "longpoll":
         return Response(200, stream=_longpoll(database, asked))
-    kind = "text/event-stream" if asked.feed == "eventsource" else "application/json"
-    return Response(200, content_type=kind, stream=_continuous(database, asked))
+    if asked.feed == "continuous":
+        return Response(200, stream=_continuous(database, asked))
+    uncached = [("Cache-Control", "no-cache")]
+    return Response(200, content_type="text/event-stream", headers=uncached, stream=_continuous(database, asked))
 
 
 async def _longpoll(database: Database, asked: Asked) -> AsyncIterator[bytes]:
     """One page, as soon as there is a row for it."""
+    yield changes.HEAD
     found = changes.page(database, asked)
     with _Bell(database) as bell:
         while not found.rows and asked.limit and not database.deleted:
+            yield b"\n"
             if await bell.rings(_patience(asked)):
                 found = changes.page(database, replace(asked, since=found.last))
             elif asked.heartbeat is None:
                 break
-            else:
-                yield b"\n"
-    yield changes.whole(database, found)
+    yield changes.tail(database, found)
 
 
 async def _continuous(database: Database, asked: Asked) -> AsyncIterator[bytes]:
     """Rows as they come. Ends at the limit, or after so much silence if no heartbeat was asked for."""
-    since, left = asked.since, asked.limit
+    left, page = asked.limit, changes.Page([], asked.since, database.log.count_after(asked.since))
     beat = b"event: heartbeat\ndata: \n\n" if asked.feed == "eventsource" else b"\n"
     with _Bell(database) as bell:
         while left > 0 and not database.deleted:
-            page = changes.page(database, replace(asked, since=since, limit=min(left, _PAGE)))
-            since, left = page.last, left - len(page.rows)
+            limit = left if asked.descending else min(left, _PAGE)
+            page = changes.page(database, replace(asked, since=page.last, limit=limit))
+            left -= len(page.rows)
             if page.rows:
-                yield b"".join(_lines(asked, database, page))
-            elif not page.pending and not await bell.rings(_patience(asked)):
-                if asked.heartbeat is None:
-                    break
+                yield b"".join(_lines(asked, page))
+            if asked.descending:
+                break
+            if page.rows and page.pending:
+                continue
+            if not page.rows:
                 yield beat
+            if not await bell.rings(_patience(asked)) and asked.heartbeat is None:
+                break
     if asked.feed == "continuous":
-        pending = database.log.count_after(since)
-        yield b'{"last_seq":"%s","pending":%d}\n' % (database.sequences.encode(since), pending)
+        yield b'{"last_seq":"%s","pending":%d}\n\n' % (database.sequences.encode(page.last), page.pending)
+    else:
+        yield b"\n"
 
 
 def _patience(asked: Asked) -> float:
@@ -65,10 +73,14 @@ def _patience(asked: Asked) -> float:
     return (asked.heartbeat or min(DEFAULT_MS if asked.timeout is None else asked.timeout, DEFAULT_MS)) / 1000
 
 
-def _lines(asked: Asked, database: Database, page: Page) -> list[bytes]:
+def _lines(asked: Asked, page: Page) -> list[bytes]:
     if asked.feed == "continuous":
         return [row + b"\n" for row in page.rows]
-    return [b"data: " + row + b"\nid: " + database.sequences.encode(page.last) + b"\n\n" for row in page.rows]
+    return [b"data: " + row + b"\nid: " + _seq_in(row) + b"\n\n" for row in page.rows]
+
+
+def _seq_in(row: bytes) -> bytes:
+    return row[len(b'{"seq":') : row.index(b',"id":')]
 
 
 class _Bell:

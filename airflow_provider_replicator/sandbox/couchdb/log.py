@@ -90,7 +90,7 @@ class Sequences:
 
     def decode(self, text: str) -> int:
         """A sequence of another database means the beginning, as on the real server. Raises 400 for what is none."""
-        if text in ("", "0"):
+        if text == "0":
             return 0
         matched = re.fullmatch(r'(?:\[\d+\s*,\s*"([^"]*)"\]|"?(?:\d+-)?([^"]*)"?)', text)
         opaque = (matched.group(1) or matched.group(2) or "") if matched else ""

@@ -161,3 +161,11 @@ class RevisionTree:
     def descendants(self, rev: str) -> list[Revision]:
         """The leaves that descend from ``rev``."""
         return [leaf for leaf in self.leaves if rev in self.path(leaf.rev)]
+
+    def by_name(self) -> list[Revision]:
+        """The leaves by number and hash: ``open_revs``."""
+        return sorted(self.leaves, key=lambda leaf: order_of(leaf.rev))
+
+    def by_branch(self) -> list[Revision]:
+        """The leaves as they come on a walk through the tree: ``_bulk_get``."""
+        return sorted(self.leaves, key=lambda leaf: [order_of(rev) for rev in reversed(self.path(leaf.rev))])

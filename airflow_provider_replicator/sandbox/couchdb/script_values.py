@@ -138,7 +138,9 @@ def member(value: Any, name: Any) -> Any:
             return value[int(name)] if 0 <= name < len(value) else UNDEFINED
     if isinstance(value, re.Pattern) and name == "test":
         return lambda subject: value.search(text(subject)) is not None
-    methods = _METHODS_OF_STRINGS if isinstance(value, str) else _METHODS_OF_LISTS if isinstance(value, list) else {}
+    methods: dict[str, Callable[[Any], Any]] = {}
+    if isinstance(value, str | list):
+        methods = _METHODS_OF_STRINGS if isinstance(value, str) else _METHODS_OF_LISTS
     return methods[name](value) if name in methods else UNDEFINED
 
 

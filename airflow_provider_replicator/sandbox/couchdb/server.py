@@ -91,6 +91,8 @@ class CouchServer:
         if handler is not None:
             return handler
         rest = call.segments[1:]
+        if call.method == "GET" and name.startswith("_design/"):
+            return _redirected
         if name in ("_design", "_local"):
             if len(rest) == 1 or not rest[1]:
                 raise bad_request(f"Invalid {name} document id.")
@@ -101,6 +103,12 @@ class CouchServer:
         if name == "_local":
             raise bad_request("_local documents do not accept attachments.")
         return lambda one: attachment_routes.handle(one, doc_id, attachment)
+
+
+def _redirected(call: Call) -> Response:
+    """The slash of a design document's id must not be escaped."""
+    path = re.sub("_design%2F", "_design/", call.request.path, count=1, flags=re.I)
+    return Response(301, b"", content_type="text/plain", headers=[("Location", call.request.base_url + path)])
 
 
 def error_answer(error: HttpError) -> Response:
