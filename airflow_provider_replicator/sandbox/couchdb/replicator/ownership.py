@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -12,7 +13,6 @@ from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN, Draft
 from airflow_provider_replicator.sandbox.couchdb.errors import forbidden
 from airflow_provider_replicator.sandbox.couchdb.replicator.endpoint import without_credentials
-from airflow_provider_replicator.sandbox.couchdb.replicator.replication import read_replication
 from airflow_provider_replicator.sandbox.couchdb.replicator.texts import RejectedDocumentError
 from airflow_provider_replicator.sandbox.couchdb.users import ADMIN_ROLE, User
 
@@ -26,8 +26,8 @@ def is_replicator_database(name: str) -> bool:
     return name == _NAME or name.endswith(f"/{_NAME}")
 
 
-def guard(database: Database, *, validate: bool) -> None:
-    """Have documents of this database checked when written (``validate``: also whether they can be jobs), and shown with care."""
+def guard(database: Database, check: Callable[[Mapping[str, Any]], object]) -> None:
+    """Have documents of this database checked when written, by ``check`` whether they can be jobs, and shown with care."""
 
     def before_write(
         database: Database, draft: Draft, current: dict[str, Any] | None, user: User, new_edits: bool
@@ -35,8 +35,12 @@ def guard(database: Database, *, validate: bool) -> None:
         if draft.doc_id.startswith(DESIGN) or not new_edits or user is REPLICATOR:
             return
         _check_owner(database, draft, user)
-        if validate and not draft.deleted and draft.body.get("_replication_state") != "failed":
-            _check_document(database, draft)
+        if draft.deleted or draft.body.get("_replication_state") == "failed":
+            return
+        try:
+            check(draft.body)
+        except RejectedDocumentError as error:
+            raise forbidden(error.reason) from None
 
     database.before_write.append(before_write)
     database.after_read.append(_after_read)
@@ -48,13 +52,6 @@ def _check_owner(database: Database, draft: Draft, user: User) -> None:
         draft.body["owner"] = user.name
     elif owner != user.name and not database.security.is_admin(user):
         raise forbidden("Can't update replication documents from other users.")
-
-
-def _check_document(database: Database, draft: Draft) -> None:
-    try:
-        read_replication(draft.body, database.config)
-    except RejectedDocumentError as error:
-        raise forbidden(error.reason) from None
 
 
 def _after_read(database: Database, document: dict[str, Any], user: User) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from urllib.parse import quote
 from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.replicator.documents import Documents, Habits, Identity
 from airflow_provider_replicator.sandbox.couchdb.replicator.endpoints import ReplicateEndpoint, SchedulerEndpoints
+from airflow_provider_replicator.sandbox.couchdb.replicator.legacy import check_legacy
 from airflow_provider_replicator.sandbox.couchdb.replicator.ownership import guard, is_replicator_database
 from airflow_provider_replicator.sandbox.couchdb.replicator.pace import Pace
 from airflow_provider_replicator.sandbox.couchdb.replicator.peer import Surroundings
 from airflow_provider_replicator.sandbox.couchdb.replicator.rate_limit import RateLimiter
+from airflow_provider_replicator.sandbox.couchdb.replicator.replication import read_replication
 from airflow_provider_replicator.sandbox.couchdb.replicator.scheduler import Rules, Scheduler
 from airflow_provider_replicator.sandbox.couchdb.replicator.views import Views
 from airflow_provider_replicator.sandbox.couchdb.replicator.watch import Watch
@@ -74,7 +76,10 @@ class Replicator:
 
     def _guard(self, event: Event, database: Database) -> None:
         if event == "created" and is_replicator_database(database.name):
-            guard(database, validate=not self._legacy)
+            guard(database, check_legacy if self._legacy else self._check)
+
+    def _check(self, document: Mapping[str, Any]) -> None:
+        read_replication(document, self._instance.config)
 
     def _habits(self) -> Habits:
         if self._legacy:

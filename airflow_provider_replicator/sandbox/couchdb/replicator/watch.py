@@ -12,11 +12,11 @@ from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN
 from airflow_provider_replicator.sandbox.couchdb.replicator.ownership import is_replicator_database
 from airflow_provider_replicator.sandbox.couchdb.replicator.pace import Pace
-from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
+from airflow_provider_replicator.sandbox.couchdb.store import Commit, CouchInstance
 
 log = logging.getLogger(__name__)
 
-#: real seconds between a write and its notice: shorter would never be seen
+#: real seconds between a write and its notice (a deletion is noticed at once): shorter would never be seen
 _NOTICE = 0.005
 
 Kind = Literal["changed", "gone"]
@@ -71,11 +71,17 @@ class Watch:
         for name, database in self._instance.databases.items():
             if is_replicator_database(name) and name not in self._read_up_to:
                 self._read_up_to[name] = 0
-                database.listen(lambda commit: self._notice(commit.database))
+                database.listen(self._on_commit)
                 self._notice(database)
 
+    def _on_commit(self, commit: Commit) -> None:
+        if any(document.deleted for document in commit.documents):
+            self._events.put_nowait(("changed", commit.database))
+        else:
+            self._notice(commit.database)
+
     def _notice(self, database: Database) -> None:
-        if self._instance.databases.get(database.name) is database and database.name not in self._noticed:
+        if database.name not in self._noticed:
             self._noticed.add(database.name)
             asyncio.get_running_loop().call_later(_NOTICE, self._events.put_nowait, ("changed", database))
 
