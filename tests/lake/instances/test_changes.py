@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -14,34 +13,22 @@ from airflow_provider_replicator.cdf.http.transport import HttpResponse
 from airflow_provider_replicator.exceptions import (
     CdfAccessError,
     CdfUnavailableError,
-    LakeConflictError,
     LakeError,
     LakeUnavailableError,
-    PartialReplicationError,
-    SchemaChangedError,
 )
 from airflow_provider_replicator.lake.feeds.current import pin
 from airflow_provider_replicator.lake.feeds.state import changes_state, changes_stream
-from airflow_provider_replicator.lake.feeds.tables import FeedTables
 from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import Watched
-from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, SPACE, TYPES, options
+from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow_provider_replicator.cdf.http.transport import HttpRequest
     from tests.lake.instances.world import World
 
 DAY = 24 * 3600 * 1000
 SYNC = "/models/instances/sync"
 QUERY = "/models/instances/query"
-
-
-def did(world: World, **more: Any) -> list[str]:
-    """What a run did besides following the changes."""
-    (table,) = world.run(**more).tables
-    return list(table.get("did", []))
 
 
 def saved_cursor(world: World) -> str:
@@ -63,10 +50,10 @@ def test_an_idle_source_is_never_read_anew(world: World) -> None:
     for _ in range(4):
         world.project.sandbox.control.advance(int(2.5 * DAY))
         before = saved_cursor(world)
-        assert did(world) == []
+        assert world.did() == []
         assert saved_cursor(world) != before
     world.make([4])
-    assert did(world) == ["merge"]
+    assert world.did() == ["merge"]
     world.check()
 
 
@@ -79,11 +66,11 @@ def test_an_expired_cursor_reads_everything_anew_and_removes_what_is_gone(world:
     world.make([5], name="again")
     world.project.sandbox.control.advance(4 * DAY)
     world.make([11])
-    (first, *_) = did(world, merge_when=NEVER)
+    (first, *_) = world.did(merge_when=NEVER)
     assert first.startswith("resync: Cursor has expired")
     world.check()
     world.make([12])
-    assert did(world, merge_when=NEVER) == []
+    assert world.did(merge_when=NEVER) == []
     world.check()
 
 
@@ -99,7 +86,7 @@ def test_an_outage_is_an_error_and_changes_nothing(world: World, status: int) ->
         world.run()
     assert saved_cursor(world) == before
     world.wrap = lambda inner: inner
-    assert did(world) == ["merge"]
+    assert world.did() == ["merge"]
     world.check()
 
 
@@ -125,7 +112,7 @@ def test_other_refusals_of_a_cursor_are_errors(world: World) -> None:
     with pytest.raises(CdfRequestError, match="Too many properties"):
         world.run()
     world.wrap = lambda inner: inner
-    assert did(world) == []
+    assert world.did() == []
 
 
 # -- keys and order (flaws 5, 6, 7)
@@ -273,247 +260,3 @@ def test_pages_that_take_too_long_shrink_and_grow(world: World, status: int) -> 
     assert 75 in sizes
     assert max(sizes[2:]) > 75
     world.check()
-
-
-# -- values and schemas (flaw 8)
-
-
-def broken(inner: Any) -> Any:
-    """The server sends a text where the view says float64, for p2."""
-
-    def after(_request: HttpRequest, answer: HttpResponse) -> None:
-        object.__setattr__(answer, "body", answer.body.replace(b'"power":0.5', b'"power":"0.5"'))
-
-    return Watched(inner, after=after)
-
-
-def test_what_does_not_fit_is_a_dead_letter_and_the_rest_is_written(world: World, tmp_path: Path) -> None:
-    world.make(range(5))
-    world.wrap = broken
-    letters = tmp_path / "letters.jsonl"
-    with pytest.raises(PartialReplicationError, match=r"plant:p2: power: '0\.5' is no float64") as caught:
-        world.run(dead_letter_path=str(letters))
-    assert caught.value.report["failed"] == 1
-    assert {row["_externalId"] for row in world.rows()} == {"p0", "p1", "p3", "p4"}
-    (letter,) = map(json.loads, letters.read_text().splitlines())
-    assert (letter["key"], letter["resource"]) == ("plant:p2", NODES)
-    assert letter["document"]["externalId"] == "p2"
-    world.wrap = lambda inner: inner
-    world.make([2], name="again")
-    world.run()
-    world.check()
-
-
-def test_what_does_not_fit_is_rescued(world: World) -> None:
-    world.make(range(5))
-    world.wrap = broken
-    world.run(on_misfit="rescue")
-    rows = {row["_externalId"]: row for row in world.rows()}
-    assert rows["p2"]["power"] is None
-    assert json.loads(rows["p2"]["_rescued"]) == {"power": "0.5"}
-    assert rows["p3"]["_rescued"] is None
-
-
-def test_a_new_property_gets_its_values_in_old_rows(world: World) -> None:
-    world.make(range(5))
-    world.run()
-    types = TYPES | {"4-new": {"type": "timestamp"}}
-    world.make_view(types)
-    world.apply({"externalId": "p1", "4-new": "2024-01-01T00:00:00.000+00:00"})
-    world.run()
-    world.make_view(types | {"newer": {"type": "int32", "list": True}})
-    world.apply({"externalId": "p2", "newer": [1, 2]})
-    (first, *_) = did(world)
-    assert first == "resync: the view has changed"
-    rows = {row["_externalId"]: row for row in world.rows()}
-    assert rows["p1"]["4-new"] is not None
-    assert rows["p2"]["newer"] == [1, 2]
-    assert rows["p2"]["name"] == "Pump 2"
-
-
-def test_a_frozen_table_refuses_new_properties(world: World) -> None:
-    world.make(range(2))
-    world.run()
-    world.make_view(TYPES | {"new": {"type": "text"}})
-    with pytest.raises(SchemaChangedError, match="new columns new"):
-        world.run(on_schema_change="freeze")
-    world.run()
-    assert "new" in world.rows()[0]
-
-
-# -- two at once (flaw 19)
-
-
-def test_two_runs_at_once(world: World) -> None:
-    world.make(range(20))
-    chosen = options(load_page_size=4, page_size=4, commit_rows=8, merge_when=ALWAYS)
-
-    async def both() -> list[Any]:
-        return list(await asyncio.gather(world.arun(chosen), world.arun(chosen), return_exceptions=True))
-
-    for number in range(4):
-        outcomes = asyncio.run(both())
-        lost = [one for one in outcomes if isinstance(one, BaseException)]
-        assert len(lost) < 2
-        assert all(isinstance(one, LakeConflictError) for one in lost), lost
-        world.run(chosen)
-        world.check()
-        world.make(range(number, number + 9), name=f"round {number}")
-        world.delete(f"p{number}")
-
-
-# -- history, edges, paths (flaws 9, 21)
-
-
-def test_history_keeps_every_version_and_tombstone(world: World) -> None:
-    world.make([1])
-    world.run(history=True)
-    for name in ("a", "b"):
-        world.make([1], name=name)
-        world.run(history=True, merge_when=ALWAYS)
-    world.delete("p1")
-    world.run(history=True, merge_when=ALWAYS)
-    world.make([1], name="c")
-    world.run(history=True, merge_when=ALWAYS)
-    world.check()
-    kept = pl.scan_delta(world.lake.uri(CHANGES)).sort("_batch", "_order").collect()
-    assert kept["name"].to_list() == ["a", "b", None, "c"]
-    assert kept["_deletedTime"].is_null().to_list() == [True, True, False, True]
-
-
-def edge(external_id: str, start: str, end: str, **more: Any) -> dict[str, Any]:
-    node = {"space": SPACE}
-    return {
-        "instanceType": "edge",
-        "space": SPACE,
-        "externalId": external_id,
-        "type": {"space": SPACE, "externalId": "flows"},
-        "startNode": node | {"externalId": start},
-        "endNode": node | {"externalId": end},
-        **more,
-    }
-
-
-def test_edges_with_and_without_a_view(world: World) -> None:
-    world.make(range(4))
-    world.make_view({"length": {"type": "float64"}}, name="Pipe", used_for="edge")
-    source = {"type": "view", "space": SPACE, "externalId": "Pipe", "version": "v1"}
-    pipe = edge("pipe", "p0", "p1", sources=[{"source": source, "properties": {"length": 2.5}}])
-    items = [pipe, edge("plain", "p1", "p2"), edge("last", "p2", "p3")]
-    world.project.call("POST", "/models/instances", {"items": items})
-    report = world.run(views=None, edge_spaces=None)
-    paths = [table["table"] for table in report.tables]
-    assert paths == [f"instances/_edges/{SPACE}", f"instances/{SPACE}/Pipe/v1/edges", NODES]
-    (row,) = world.rows(f"instances/{SPACE}/Pipe/v1/edges")
-    assert (row["length"], row["_startNode"]["externalId"], row["_endNode"]["externalId"]) == (2.5, "p0", "p1")
-    assert row["_type"] == {"space": SPACE, "externalId": "flows"}
-    assert sorted(row["_externalId"] for row in world.rows(f"instances/_edges/{SPACE}")) == ["last", "pipe", "plain"]
-    world.delete("p3")  # and its edges with it
-    world.delete("pipe", kind="edge")
-    world.run(views=None, edge_spaces=None)
-    assert [row["_externalId"] for row in world.rows(f"instances/_edges/{SPACE}")] == ["plain"]
-    assert world.rows(f"instances/{SPACE}/Pipe/v1/edges") == []
-    world.check()
-
-
-def test_a_data_model_names_its_views(world: World) -> None:
-    world.make_view({"length": {"type": "float64"}}, name="Tank")
-    views = [{"type": "view", "space": SPACE, "externalId": name, "version": "v1"} for name in ("Pump", "Tank")]
-    for version, named in (("1", views[:1]), ("2", views)):
-        model = {"space": SPACE, "externalId": "Model", "version": version, "views": named}
-        world.project.call("POST", "/models/datamodels", {"items": [model]})
-        world.project.sandbox.control.advance(1000)
-    world.make(range(3))
-    assert len(world.run(views=None, data_model="Model").tables) == 2
-    assert len(world.run(views=None, data_model="Model", data_model_version="1").tables) == 1
-    assert len(world.run(views=("Tank",), data_model="Model").tables) == 1
-    assert len(world.run(views=("Pump/v1",)).tables) == 1
-    world.check()
-
-
-# -- the report (flaw 20)
-
-
-def test_counts_and_requests_are_reported(world: World) -> None:
-    world.make(range(7))
-    report = world.run(load_page_size=5)
-    (table,) = report.tables
-    assert (report.read, report.written, report.failed) == (7, 7, 0)
-    assert (table["table"], table["written"], table["deleted"], table["did"]) == (NODES, 7, 0, ["load"])
-    assert report.requests["source"] >= 4
-    assert report.bytes > 0
-    world.delete("p1")
-    world.make([2], name="x")
-    report = world.run()
-    (table,) = report.tables
-    assert (report.written, report.deleted, table["did"]) == (1, 1, ["merge"])
-
-
-def test_who_leaves_a_view_with_a_filter_leaves_the_table(world: World) -> None:
-    """CDF sends no tombstone for it: it lives on, but elsewhere."""
-    own = {"range": {"property": [SPACE, "Pump", "count"], "gte": 5}}
-    world.make_view(TYPES, view={"externalId": "Big", "filter": own})
-    path = f"instances/{SPACE}/Big/v1/nodes"
-    world.make(range(10))
-    world.run(views=("Big",))
-    assert {row["count"] for row in world.rows(path)} == {5, 6, 7, 8, 9}
-    world.apply({"externalId": "p6", "count": 1}, {"externalId": "p1", "count": 11}, {"externalId": "p2", "count": 2})
-    world.delete("p7")
-    world.run(views=("Big",))
-    assert {row["_externalId"]: row["count"] for row in world.rows(path)} == {"p5": 5, "p8": 8, "p9": 9, "p1": 11}
-
-
-def test_what_an_interrupted_run_left_out_is_an_error_of_the_next(world: World) -> None:
-    world.make(range(8))
-    world.wrap = broken
-    world.project.sandbox.control.fault(path=QUERY, method="POST", kind="status", status=403, nth=4)
-    with pytest.raises(CdfAccessError):
-        world.run(load_page_size=2, commit_rows=2)
-    world.wrap = lambda inner: inner
-    with pytest.raises(PartialReplicationError, match=r"1 of .* could not be copied"):
-        world.run(load_page_size=2, commit_rows=2)
-    report = world.run()
-    assert (report.failed, report.resumed) == (0, False)
-    world.make([5, 6], power=0.5)
-    world.wrap = broken
-    world.project.sandbox.control.fault(path=SYNC, method="POST", kind="status", status=403, nth=2)
-    with pytest.raises(CdfAccessError):
-        world.run(page_size=2)
-    with pytest.raises(PartialReplicationError, match="2 of 2 could not be copied"):
-        world.run(page_size=2)
-    assert world.run().failed == 0
-
-
-def test_maintenance_in_between_is_no_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compaction commits while changes are about to be merged: the merge is done again on what it left."""
-    world.make(range(6))
-    world.run(load_page_size=2, commit_rows=2)
-    inner = FeedTables.merge_if_due
-
-    def after_compaction(tables: FeedTables, *, caught_up: bool) -> bool:
-        handle = Table(world.lake, NODES).open()
-        assert handle is not None
-        handle.optimize.compact()
-        return inner(tables, caught_up=caught_up)
-
-    monkeypatch.setattr(FeedTables, "merge_if_due", after_compaction)
-    world.make([1, 2], name="again")
-    world.delete("p3")
-    assert did(world, merge_when=ALWAYS) == ["merge"]
-    world.check()
-
-
-def test_a_view_for_nodes_and_edges_has_two_tables(world: World) -> None:
-    world.make_view({"note": {"type": "text"}}, name="Both", used_for="all")
-    source = {"type": "view", "space": SPACE, "externalId": "Both", "version": "v1"}
-    noted = [{"source": source, "properties": {"note": "n"}}]
-    world.make(range(2))
-    node = {"instanceType": "node", "space": SPACE, "externalId": "same", "sources": noted}
-    items = [node, edge("same", "p0", "p1", sources=noted)]
-    world.project.call("POST", "/models/instances", {"items": items})
-    world.run(views=("Both",))
-    path = f"instances/{SPACE}/Both/v1"
-    assert [row["note"] for kind in ("nodes", "edges") for row in world.rows(f"{path}/{kind}")] == ["n", "n"]
-    world.delete("same")
-    world.run(views=("Both",))
-    assert [len(world.rows(f"{path}/{kind}")) for kind in ("nodes", "edges")] == [0, 1]

@@ -136,6 +136,11 @@ class World:
         async with self.client() as client:
             return await replicate_instances(source=client, lake=self.lake, options=chosen or options(**more))
 
+    def did(self, **more: Any) -> list[str]:
+        """What a run did besides following the changes."""
+        (table,) = self.run(**more).tables
+        return list(table.get("did", []))
+
     def rows(self, path: str = NODES) -> list[Doc]:
         """The rows that are current, pending changes among them."""
         found: list[Doc] = current_frame(self.lake, path).collect().to_dicts()
