@@ -7,12 +7,12 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from airflow_provider_replicator.core.arguments import Kind
-from airflow_provider_replicator.exceptions import PartialReplicationError, ReplicatorError
+from airflow_provider_replicator.exceptions import ConfigurationError, PartialReplicationError, ReplicatorError
 from airflow_provider_replicator.operators._engine_operator import EngineOperator, WindowedOperator
 from airflow_provider_replicator.operators._outcome import emit_table_events, push_report, summary, table_alias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.cdf.http.connection import CdfConnection
     from airflow_provider_replicator.core.progress import Progress
     from airflow_provider_replicator.core.report import Report
+    from airflow_provider_replicator.couchdb.client import CouchClient
+    from airflow_provider_replicator.couchdb.connection import CouchConnection
+    from airflow_provider_replicator.lake.feeds.options import MergeWhen
     from airflow_provider_replicator.lake.location import Lake
     from airflow_provider_replicator.operators._engine_operator import Main
 
@@ -37,6 +40,23 @@ class CdfToLakeRun(LakeRun):
     """What an engine from CDF to Delta is called with, besides its options."""
 
     source: CdfClient
+
+
+class CouchToLakeRun(LakeRun):
+    """The same from CouchDB."""
+
+    source: CouchClient
+
+
+def read_merge_when(values: Mapping[str, Any]) -> MergeWhen:
+    """From what a user wrote. Raises ConfigurationError."""
+    from airflow_provider_replicator.lake.feeds.options import MergeWhen
+
+    try:
+        return MergeWhen(**values)
+    except TypeError as error:
+        names = ", ".join(MergeWhen.__dataclass_fields__)
+        raise ConfigurationError(f"merge_when: {error}. Write some of: {names}") from None
 
 
 class DeltaOperator(EngineOperator):
@@ -104,32 +124,29 @@ class DeltaOperator(EngineOperator):
             push_report(context, error.report)
 
 
-class CdfToDeltaOperator(DeltaOperator):
-    """From a CDF project into Delta tables.
+class ToDeltaOperator(DeltaOperator):
+    """From somewhere into Delta tables.
 
     Killed and retried, a task goes on after what it has committed, and no row is there twice. Rows that do not fit their table
     do not stop the others; the task then fails with ``PartialReplicationError`` and its XCom ``report`` names them.
 
-    :param cdf_conn_id: connection of type ``cdf`` that is read
     :param dead_letter_path: file to which rows that do not fit are appended, whole and with the reason, one JSON a line
     :param max_failed: succeed although up to so many rows did not fit (0)
     :param on_misfit: ``fail`` (default): a row with a value that does not fit its column is a dead letter. ``rescue``: the row is
         kept, the value goes as JSON to the column ``_rescued``
     """
 
-    template_fields: Sequence[str] = (*DeltaOperator.template_fields, "cdf_conn_id", *MISFITS)
+    template_fields: Sequence[str] = (*DeltaOperator.template_fields, *MISFITS)
 
     def __init__(
         self,
         *,
-        cdf_conn_id: str,
         dead_letter_path: str | None = None,
         max_failed: int | str = 0,
         on_misfit: str = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.cdf_conn_id = cdf_conn_id
         self.dead_letter_path = dead_letter_path
         self.max_failed = max_failed
         self.on_misfit = on_misfit
@@ -143,10 +160,27 @@ class CdfToDeltaOperator(DeltaOperator):
 
         async def engine() -> dict[str, Any]:
             async with connection.client() as source:
-                run = CdfToLakeRun(source=source, lake=lake, progress=self._progress())
+                run = {"source": source, "lake": lake, "progress": self._progress()}
                 return (await self._run(options, run)).as_dict()
 
         return engine
+
+    @abstractmethod
+    def _source(self) -> CdfConnection | CouchConnection:
+        """The connection to what is read."""
+
+
+class CdfToDeltaOperator(ToDeltaOperator):
+    """From a CDF project into Delta tables.
+
+    :param cdf_conn_id: connection of type ``cdf`` that is read
+    """
+
+    template_fields: Sequence[str] = (*ToDeltaOperator.template_fields, "cdf_conn_id")
+
+    def __init__(self, *, cdf_conn_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cdf_conn_id = cdf_conn_id
 
     def _source(self) -> CdfConnection:
         from airflow_provider_replicator.hooks.cdf import CdfHook

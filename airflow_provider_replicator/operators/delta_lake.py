@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators that keep CDF in Delta Lake tables, publish snapshots of them and look after them, under their public names."""
+"""Operators that keep CDF and Cloudant in Delta tables, publish snapshots of these and look after them, under their public names."""
 
 from __future__ import annotations
 
 from airflow_provider_replicator.operators.delta_lake_datapoints import CdfToDeltaDatapointsOperator
+from airflow_provider_replicator.operators.delta_lake_documents import CloudantToDeltaOperator
 from airflow_provider_replicator.operators.delta_lake_instances import CdfToDeltaInstancesOperator
 from airflow_provider_replicator.operators.delta_lake_resources import (
     CdfToDeltaRawOperator,
@@ -17,6 +18,7 @@ __all__ = [
     "CdfToDeltaInstancesOperator",
     "CdfToDeltaRawOperator",
     "CdfToDeltaResourceOperator",
+    "CloudantToDeltaOperator",
     "DeltaOptimizeTableOperator",
     "DeltaPublishSnapshotOperator",
 ]

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_replicator.exceptions import ConfigurationError
-from airflow_provider_replicator.operators._lake_base import CdfToDeltaOperator
+from airflow_provider_replicator.operators._lake_base import CdfToDeltaOperator, read_merge_when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_replicator.core.arguments import Kind
     from airflow_provider_replicator.core.report import Report
-    from airflow_provider_replicator.lake.feeds.options import MergeWhen
     from airflow_provider_replicator.lake.instances.options import InstancesOptions
     from airflow_provider_replicator.operators._lake_base import CdfToLakeRun
 
@@ -55,8 +53,8 @@ class CdfToDeltaInstancesOperator(CdfToDeltaOperator):
     :param resync: read everything anew, and remove what is no longer there
     :param on_schema_change: ``evolve`` (default): new properties become new columns, and everything is read anew for their values.
         ``freeze``: they are an error
-    :param merge_when: when waiting changes are merged, at the first of: ``{"share": 0.1, "rows": 250000, "batches": 100,
-        "hours": 24, "small_table": 50000}`` (the defaults; null for never)
+    :param merge_when: when waiting changes are merged, at the first of: ``{"share": 0.1, "rows": 250000, "megabytes": 256,
+        "batches": 100, "hours": 24, "small_table": 50000}`` (the defaults; null for never)
     :param page_size: instances of a page of changes, at most 2000. Shrinks by itself while CDF answers that it takes too long
     :param load_page_size: of the first load, at most 10 000
     :param commit_rows: rows of a commit of the first load; two such commits are held in memory
@@ -106,20 +104,10 @@ class CdfToDeltaInstancesOperator(CdfToDeltaOperator):
 
         given = {"space": "", **self._given(_KINDS)}
         if "merge_when" in given:
-            given["merge_when"] = _merge_when(given["merge_when"])
+            given["merge_when"] = read_merge_when(given["merge_when"])
         return InstancesOptions(**common, **given)
 
     async def _run(self, options: InstancesOptions, run: CdfToLakeRun) -> Report:
         from airflow_provider_replicator.lake.instances.replicate import replicate_instances
 
         return await replicate_instances(options=options, **run)
-
-
-def _merge_when(values: Mapping[str, Any]) -> MergeWhen:
-    from airflow_provider_replicator.lake.feeds.options import MergeWhen
-
-    try:
-        return MergeWhen(**values)
-    except TypeError as error:
-        names = ", ".join(MergeWhen.__dataclass_fields__)
-        raise ConfigurationError(f"merge_when: {error}. Write some of: {names}") from None
