@@ -90,8 +90,10 @@ class SelfSigning:
         request = response.request
         if not self._is_ours(request.url):
             return response  # redirected to somebody else, who is sent nothing
-        renewed = self._run(self._signer.renewed(headers)) if response.status_code == 401 else None
-        if renewed is None or not isinstance(request.body, bytes | str | None):
+        repeatable = isinstance(request.body, bytes | str | None)
+        expired = response.status_code == 401 and repeatable
+        renewed = self._run(self._signer.renewed(headers)) if expired else None
+        if renewed is None:
             self._saw(response, headers)
             return response
         _ = response.content  # to its end, so that the connection can be used again

@@ -13,6 +13,7 @@ from airflow.sdk.log import amask_secret, mask_secret
 from airflow_provider_replicator.couchdb import urls
 from airflow_provider_replicator.couchdb.connection import CouchConnection, read_couch_connection
 from airflow_provider_replicator.exceptions import ConfigurationError
+from airflow_provider_replicator.hooks._cloudant_verbs import ReplicatorVerbs
 
 if TYPE_CHECKING:
     import threading
@@ -30,11 +31,14 @@ _TYPES = ("couchdb", "cloudant")
 _SECRET_EXTRAS = ("iam_apikey", "bearer_token")
 
 
-class CloudantHook(BaseHook):
+class CloudantHook(ReplicatorVerbs, BaseHook):
     """A Cloudant or CouchDB server, by a connection of type ``couchdb``, or of the stock provider's type ``cloudant``.
 
     The connection's host is a URL or a host name (for ``cloudant`` also the name of an account), its login and password are those of
     a user; extra holds the rest (:data:`airflow_provider_replicator.couchdb.fields.EXTRAS`). Nothing is opened before it is asked for.
+
+    The verbs of python-cloudant's ``Replicator`` are there by their names: ``create_replication``, ``list_replications``,
+    ``replication_state``, ``follow_replication``, ``stop_replication``.
 
     :param cloudant_conn_id: the connection
     """
