@@ -9,13 +9,14 @@ from typing import Any
 import orjson
 
 from airflow_provider_replicator.sandbox.couchdb.database import Database, Written
-from airflow_provider_replicator.sandbox.couchdb.docs import check_size, open_revisions
+from airflow_provider_replicator.sandbox.couchdb.docs import open_revisions
 from airflow_provider_replicator.sandbox.couchdb.drafts import LOCAL, Draft, check_id, read_draft
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.reading import read_view, render
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, order_of, parse_rev, position_of
 from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer
+from airflow_provider_replicator.sandbox.couchdb.sizes import check_size
 from airflow_provider_replicator.sandbox.http import Response
 
 
@@ -46,7 +47,7 @@ def _draft(call: Call, document: Any, *, new_edits: bool) -> Draft:
     draft = read_draft(document)
     if not new_edits and not draft.path:
         raise bad_request("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
-    check_size(call.database, draft)
+    check_size(call.database, draft, draft.doc_id)
     return draft
 
 
@@ -160,9 +161,7 @@ def _missing(database: Database, doc_id: str, revs: Any) -> tuple[list[str], lis
                 break
         else:
             return [], []
-    if not isinstance(revs, list):
-        raise bad_request("Invalid list of revisions")
-    named = [parse_rev(rev) for rev in revs]
+    named = _revs(revs)
     if document is None:
         return named, []
     missing = sorted((rev for rev in named if rev not in document.tree.revisions), key=order_of)
@@ -170,8 +169,14 @@ def _missing(database: Database, doc_id: str, revs: Any) -> tuple[list[str], lis
     return missing, [leaf.rev for leaf in document.tree.leaves if position_of(leaf.rev) < newest]
 
 
+def _revs(revs: Any) -> list[str]:
+    if not isinstance(revs, list):
+        raise bad_request("Invalid list of revisions")
+    return [parse_rev(rev) for rev in revs]
+
+
 def purge(call: Call) -> Response:
     call.allow("POST")
-    asked = {doc_id: [parse_rev(rev) for rev in revs] for doc_id, revs in call.typed_object().items()}
+    asked = {doc_id: _revs(revs) for doc_id, revs in call.typed_object().items()}
     purged = {doc_id: call.database.purge(doc_id, revs) for doc_id, revs in asked.items()}
     return answer({"purge_seq": None, "purged": purged}, 201)

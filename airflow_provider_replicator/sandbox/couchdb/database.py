@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_replicator.sandbox.couchdb import attachments, jsons
+from airflow_provider_replicator.sandbox.couchdb import attachments
 from airflow_provider_replicator.sandbox.couchdb.config import Config
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN, Draft, read_draft
@@ -230,8 +230,7 @@ class Database:
             for hook in self.before_write:
                 hook(self, draft, current, user, new_edits)
         if draft.doc_id.startswith(DESIGN):
-            if not self.security.is_admin(user):
-                raise CouchError(401, "unauthorized", "You are not a db or server admin.")
+            self.security.check_admin(user)
         elif self.validators:
             old = (
                 document.whole(base) if document is not None and base is not None and base.fields is not None else None
@@ -247,7 +246,7 @@ class Database:
             self._unsorted.append(draft.doc_id)
         else:
             self._count(document, -1)
-        fields = jsons.dumps(draft.body)[1:-1]
+        fields = draft.fields(anew=bool(self.before_write))
         self.bytes += len(fields)
         revision = Revision(path[0], deleted=draft.deleted, fields=fields, attachments=kept)
         document.tree.merge(revision, path)
@@ -274,7 +273,7 @@ class Database:
             self._ids = [one for one in self._ids + self._unsorted if one != doc_id]
             self._unsorted = []
             self.log.forget(document)
-            self.log.last += 1
+            self.log.skip()
         else:
             self._count(document, 1)
             if purged:

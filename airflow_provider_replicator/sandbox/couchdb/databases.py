@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from airflow_provider_replicator.sandbox.couchdb import bulk, changes, docs, listing
 from airflow_provider_replicator.sandbox.couchdb.database import Database
-from airflow_provider_replicator.sandbox.couchdb.errors import bad_request
-from airflow_provider_replicator.sandbox.couchdb.routes import Call, Routes, answer, check_json
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
+from airflow_provider_replicator.sandbox.couchdb.routes import NODE, Call, Routes, answer, check_json
 from airflow_provider_replicator.sandbox.http import Response
 
 
@@ -29,6 +29,7 @@ def register(routes: Routes) -> None:
             "_revs_diff": bulk.revs_diff,
             "_revs_limit": _revs_limit,
             "_security": _security,
+            "_shards": _shards,
             "_view_cleanup": _later,
         }
     )
@@ -103,6 +104,7 @@ def _revs_limit(call: Call) -> Response:
     if type(limit) is not int or limit < 1:
         raise bad_request("`revs_limit` must be a positive integer")
     call.database.revs_limit = limit
+    call.database.log.skip()
     return answer({"ok": True})
 
 
@@ -110,6 +112,15 @@ def _security(call: Call) -> Response:
     call.allow("PUT", "GET")
     if call.method == "GET":
         return answer(call.database.security.value)
-    call.database.security.check_admin(call.user)
-    call.database.security.put(call.json())
+    try:
+        call.database.security.check_admin(call.user)
+        call.database.security.put(call.json())
+        call.database.log.skip()
+    except CouchError:  # each shard refuses, and CouchDB only says that too few agreed
+        raise CouchError(500, "error", "no_majority") from None
     return answer({"ok": True})
+
+
+def _shards(call: Call) -> Response:
+    call.allow("GET")
+    return answer({"shards": {"00000000-ffffffff": [NODE]}})

@@ -11,16 +11,16 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from airflow_provider_replicator.sandbox.couchdb import jsons, multipart
-from airflow_provider_replicator.sandbox.couchdb.database import Database
+from airflow_provider_replicator.sandbox.couchdb import multipart
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import LOCAL, Draft, check_id, read_draft
-from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found
+from airflow_provider_replicator.sandbox.couchdb.errors import bad_request, not_found
 from airflow_provider_replicator.sandbox.couchdb.http_headers import accepts, given_rev, not_modified, unchanged
 from airflow_provider_replicator.sandbox.couchdb.query import Query
 from airflow_provider_replicator.sandbox.couchdb.reading import View, meta, read_view, render
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, order_of, parse_rev
 from airflow_provider_replicator.sandbox.couchdb.routes import Call, answer, check_json
+from airflow_provider_replicator.sandbox.couchdb.sizes import check_size
 from airflow_provider_replicator.sandbox.http import Response
 
 
@@ -45,7 +45,8 @@ def create(call: Call) -> Response:
     document = call.json()
     if isinstance(document, dict) and "_id" not in document:
         document = {"_id": uuid.uuid4().hex, **document}
-    return _write(call, read_draft(document), etag=False)
+    draft = read_draft(document)
+    return _write(call, draft, draft.doc_id, etag=False)
 
 
 # reading
@@ -132,7 +133,7 @@ def _put(call: Call, doc_id: str) -> Response:
     document, follows = _body(call)
     draft = read_draft(document, doc_id)
     draft.follows = follows
-    return _write(call, draft)
+    return _write(call, draft, str(document.get("_id", "")))
 
 
 def _body(call: Call) -> tuple[Any, dict[str, bytes]]:
@@ -143,14 +144,15 @@ def _body(call: Call) -> tuple[Any, dict[str, bytes]]:
     return call.json(), {}
 
 
-def _write(call: Call, draft: Draft, *, etag: bool = True) -> Response:
+def _write(call: Call, draft: Draft, named: str, *, etag: bool = True) -> Response:
+    """``named`` is what the document calls itself."""
     new_edits = call.request.query.get("new_edits") != ["false"]
     rev = given_rev(call, draft.path[0] if draft.path else None)
     if not draft.path and rev is not None:
         draft.path = [rev]
     if not new_edits and not draft.path:
         raise bad_request("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
-    check_size(call.database, draft)
+    check_size(call.database, draft, named)
     (written,) = call.database.write([draft], user=call.user, new_edits=new_edits)
     if written.error is not None:
         raise written.error
@@ -162,15 +164,8 @@ def _write(call: Call, draft: Draft, *, etag: bool = True) -> Response:
     return answer({"ok": True, "id": draft.doc_id, "rev": written.rev}, 200 if draft.deleted else 201, *headers)
 
 
-def check_size(database: Database, draft: Draft) -> None:
-    """Raises 413 for a body over ``[couchdb] max_document_size``."""
-    limit = database.config.integer("couchdb", "max_document_size", 8_000_000)
-    if len(jsons.dumps(draft.body)) > limit:
-        raise CouchError(413, "document_too_large", draft.doc_id)
-
-
 def location(call: Call, doc_id: str) -> str:
-    return f"{call.request.base_url}/{quote(call.database.name, safe='')}/{quote(doc_id, safe='')}"
+    return f"{call.request.base_url}/{quote(call.database.name, safe='')}/{quote(doc_id, safe=':')}"
 
 
 def _delete(call: Call, doc_id: str) -> Response:
@@ -225,15 +220,20 @@ def _local(call: Call, doc_id: str) -> Response:
     if call.method == "DELETE":
         return answer({"ok": True, "id": doc_id, "rev": local.delete(doc_id)})
     if call.method == "COPY":
-        source = local.get(doc_id)
-        if source is None:
-            raise not_found()
-        target, _ = _destination(call)
-        body = {name: value for name, value in source.items() if not name.startswith("_")}
-        return answer(
-            {"ok": True, "id": target, "rev": call.database.put({"_id": target, **body}, user=call.user)}, 201
-        )
+        return _copy_local(call, doc_id)
     document = call.json_object()
+    check_size(call.database, read_draft(document, doc_id), str(document.get("_id", "")))
     rev = given_rev(call, document.get("_rev"))
     stored = local.put(doc_id, {**document, "_rev": rev} if rev else document)
     return answer({"ok": True, "id": doc_id, "rev": stored}, 201, ("Location", location(call, doc_id)))
+
+
+def _copy_local(call: Call, doc_id: str) -> Response:
+    source = call.database.local.get(doc_id)
+    if source is None:
+        raise not_found()
+    target, _ = _destination(call)
+    body = {name: value for name, value in source.items() if not name.startswith("_")}
+    local = target.startswith(LOCAL)
+    rev = call.database.local.put(target, body) if local else call.database.put({"_id": target, **body}, user=call.user)
+    return answer({"ok": True, "id": target, "rev": rev}, 201, ("Location", location(call, target)))

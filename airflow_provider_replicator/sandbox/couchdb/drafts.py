@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_replicator.sandbox.couchdb import jsons
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
 from airflow_provider_replicator.sandbox.couchdb.revisions import parse_rev, path_of
 
@@ -34,6 +35,13 @@ class Draft:
     deleted: bool = False
     members: dict[str, Any] | None = None
     follows: dict[str, bytes] = field(default_factory=dict)
+    _fields: bytes | None = None
+
+    def fields(self, *, anew: bool = False) -> bytes:
+        """The body as JSON without the braces. ``anew``: it may have been changed since."""
+        if self._fields is None or anew:
+            self._fields = jsons.dumps(self.body)[1:-1]
+        return self._fields
 
     def whole(self) -> dict[str, Any]:
         """As a document again, with ``_id``, ``_rev`` and ``_deleted``."""

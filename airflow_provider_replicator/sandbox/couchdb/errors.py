@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow_provider_replicator.sandbox.http import HttpError
 
 
 class CouchError(HttpError):
-    """``headers`` go with the answer (``WWW-Authenticate``, ``Allow``)."""
+    """``reason`` is a text, unless a function of a design document threw something else. ``headers`` go with the answer
+    (``WWW-Authenticate``, ``Allow``)."""
 
-    def __init__(
-        self, status: int, error: str, reason: str | None, *, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    def __init__(self, status: int, error: str, reason: Any, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(status, f"{error}: {reason}")
         self.error = error
         self.reason = reason
@@ -22,11 +23,11 @@ def bad_request(reason: str, error: str = "bad_request") -> CouchError:
     return CouchError(400, error, reason)
 
 
-def unauthorized(reason: str) -> CouchError:
+def unauthorized(reason: Any) -> CouchError:
     return CouchError(401, "unauthorized", reason)
 
 
-def forbidden(reason: str) -> CouchError:
+def forbidden(reason: Any) -> CouchError:
     return CouchError(403, "forbidden", reason)
 
 

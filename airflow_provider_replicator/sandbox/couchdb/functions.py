@@ -51,7 +51,7 @@ def passes(function: Function, *arguments: Any) -> bool:
 def _thrown(value: Any) -> CouchError:
     if isinstance(value, dict):
         if "forbidden" in value:
-            return forbidden(str(value["forbidden"]))
+            return forbidden(value["forbidden"])
         if "unauthorized" in value:
-            return unauthorized(str(value["unauthorized"]))
+            return unauthorized(value["unauthorized"])
     return CouchError(500, "unknown_error", str(value))

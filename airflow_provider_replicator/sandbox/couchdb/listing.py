@@ -154,10 +154,11 @@ def _locals(call: Call, query: Query, keys: list[Any] | None, _: str) -> tuple[l
     ids = [one for one in local.ids() if (start is None or one >= start) and (end is None or one <= end)]
     if query.flag("descending"):
         ids.reverse()
-    if keys is not None:
-        ids = [key for key in keys if key in local.stored]
     rows = []
-    for doc_id in _window(query, ids):
+    for doc_id in _window(query, ids if keys is None else keys):
+        if doc_id not in local.stored:
+            rows.append(b'{"key":%s,"error":"not_found"}' % orjson.dumps(doc_id))
+            continue
         name = orjson.dumps(doc_id)
         text = b'{"id":%s,"key":%s,"value":{"rev":"0-%d"}' % (name, name, local.stored[doc_id][0])
         rows.append(text + (b',"doc":' + (local.json(doc_id) or b"null") if query.flag("include_docs") else b"") + b"}")

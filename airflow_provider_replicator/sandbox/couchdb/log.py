@@ -36,6 +36,10 @@ class ChangeLog:
         self._documents.append(document)
         return self.last
 
+    def skip(self) -> None:
+        """Something changed that is no document."""
+        self.last += 1
+
     def forget(self, document: Document) -> None:
         if document.seq:
             at = bisect_right(self._numbers, document.seq) - 1

@@ -9,10 +9,9 @@ from typing import Any
 from airflow_provider_replicator.sandbox.couchdb import databases
 from airflow_provider_replicator.sandbox.couchdb.errors import bad_request, not_found
 from airflow_provider_replicator.sandbox.couchdb.query import Query
-from airflow_provider_replicator.sandbox.couchdb.routes import Call, Routes, answer
+from airflow_provider_replicator.sandbox.couchdb.routes import NODE, Call, Routes, answer
 from airflow_provider_replicator.sandbox.http import Response
 
-NODE = "nonode@nohost"
 _MOST_UUIDS = 1000
 _MOST_INFOS = 100
 
@@ -58,7 +57,10 @@ def _up(call: Call) -> Response:
 
 def _uuids(call: Call) -> Response:
     call.allow("GET")
-    count = Query(call.request.query).number("count", 1)
+    asked = call.request.query.get("count", ["1"])[-1]
+    if not asked.isascii() or not asked.isdigit():
+        raise bad_request("count must be a positive integer")
+    count = int(asked)
     if count > _MOST_UUIDS:
         raise bad_request("count parameter too large")
     made = {"uuids": [uuid.uuid4().hex for _ in range(count)]}

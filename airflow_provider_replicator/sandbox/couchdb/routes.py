@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 import orjson
 
@@ -18,6 +18,9 @@ from airflow_provider_replicator.sandbox.http import Request, Response
 if TYPE_CHECKING:
     from airflow_provider_replicator.sandbox.couchdb.database import Database
     from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
+
+
+NODE = "nonode@nohost"
 
 
 @dataclass(slots=True)
@@ -87,8 +90,11 @@ class Routes:
 
 
 def split(path: str) -> tuple[str, ...]:
-    """The segments of a percent-encoded path. ``+`` stays what it is."""
-    return tuple(unquote(part) for part in path.split("/")[1:])
+    """The segments of a percent-encoded path; ``+`` is a blank to CouchDB. Raises 400 for what is no UTF-8."""
+    try:
+        return tuple(unquote_plus(part, errors="strict") for part in path.split("/") if part) or ("",)
+    except UnicodeDecodeError:
+        raise CouchError(400, "illegal_docid", "Document id must be valid UTF-8") from None
 
 
 def answer(value: Any, status: int = 200, *headers: tuple[str, str]) -> Response:

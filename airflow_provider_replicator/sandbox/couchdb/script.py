@@ -4,7 +4,7 @@
 ``function (a, b) { … }`` or ``(a, b) => …`` with the statements ``var``/``let``/``const``, ``if``/``else``, ``return``, ``throw`` and
 expressions; operators ``?: || && ?? == != === !== < <= > >= in + - * / % ! typeof``; members, calls, function expressions, strings,
 numbers, arrays, objects, regular expressions. No loops, no assignment, no ``new``, no ``this``. What strings and arrays can do is in
-:mod:`.script_values`; besides there are ``isArray``, ``Array.isArray``, ``Object.keys``, ``log``, ``toJSON``.
+:mod:`.script_values`; besides there are ``isArray``, ``Array.isArray``, ``Object.keys``, ``JSON.stringify``, ``toJSON``, ``log``.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _GLOBALS: Scope = {
     "isArray": lambda value: isinstance(value, list),
     "Array": {"isArray": lambda value: isinstance(value, list)},
     "Object": {"keys": lambda value: list(value)},
+    "JSON": {"stringify": lambda value: orjson.dumps(value).decode()},
     "log": lambda *_: UNDEFINED,
     "toJSON": lambda value: orjson.dumps(value).decode(),
 }

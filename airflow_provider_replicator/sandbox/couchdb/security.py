@@ -36,8 +36,9 @@ class Security:
         return user.is_admin or self._within("admins", user)
 
     def check_admin(self, user: User) -> None:
+        """Raises 401 for somebody unknown, 403 for somebody known."""
         if not self.is_admin(user):
-            raise unauthorized("You are not a db or server admin.")
+            raise (unauthorized if user.name is None else forbidden)("You are not a db or server admin.")
 
     def check_member(self, user: User) -> None:
         """Raises 401 for somebody unknown, 403 for somebody known."""

@@ -63,7 +63,7 @@ class CouchServer:
     def _route(self, call: Call) -> Handler:
         if _BAD_ESCAPE.search(call.request.path):
             raise bad_request("invalid_url_encoding")
-        call.segments = split(call.request.path.rstrip("/") or "/")
+        call.segments = split(call.request.path)
         call.user = self.authentication.identify(call)
         config = self.instance.config
         if call.user.name is None and not call.user.is_admin and config.boolean("chttpd", "require_valid_user"):
@@ -94,15 +94,23 @@ class CouchServer:
         if call.method == "GET" and name.startswith("_design/"):
             return _redirected
         if name in ("_design", "_local"):
-            if len(rest) == 1 or not rest[1]:
-                raise bad_request(f"Invalid {name} document id.")
+            if len(rest) == 1:
+                raise not_found() if name == "_design" else bad_request("Invalid _local document id.")
             rest = (f"{name}/{rest[1]}", *rest[2:])
         doc_id, attachment = rest[0], "/".join(rest[1:])
         if not attachment:
             return lambda one: docs.handle(one, doc_id)
         if name == "_local":
             raise bad_request("_local documents do not accept attachments.")
+        if name == "_design" and attachment.startswith("_"):
+            return _of_design
         return lambda one: attachment_routes.handle(one, doc_id, attachment)
+
+
+def _of_design(call: Call) -> Response:
+    """Views and their like: there is no JavaScript engine."""
+    call.database.find(f"_design/{call.segments[2]}")
+    raise CouchError(501, "not_implemented", f"the sandbox has no {call.segments[3]}")
 
 
 def _redirected(call: Call) -> Response:

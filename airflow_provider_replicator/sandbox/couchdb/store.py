@@ -60,7 +60,10 @@ class CouchInstance:
 
     def create(self, name: str) -> Database:
         """Raises 400 for a name that is none, 412 for one that is taken."""
-        if (not _NAME.fullmatch(name) and not _SYSTEM.fullmatch(name)) or len(name) > _LONGEST_NAME:
+        if len(name) > _LONGEST_NAME:
+            reason = f"At least one path segment of `{name}` is too long."
+            raise CouchError(400, "database_name_too_long", reason)
+        if not _NAME.fullmatch(name) and not _SYSTEM.fullmatch(name):
             raise CouchError(
                 400,
                 "illegal_database_name",

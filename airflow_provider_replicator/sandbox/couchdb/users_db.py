@@ -50,6 +50,8 @@ def _check_shape(doc_id: str, body: dict[str, Any]) -> None:
     if not body.get("name"):
         raise forbidden("doc.name is required")
     roles = body.get("roles")
+    if roles is None:
+        raise forbidden("doc.roles must exist")
     if not isinstance(roles, list):
         raise forbidden("doc.roles must be an array")
     if doc_id != PREFIX + str(body["name"]):
