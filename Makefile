@@ -58,6 +58,7 @@ lint: env ## Formatting, ruff, mypy strict, and the arrows between the packages
 bench: env ## Measure against cognite-replicator, the official SDK, a bare relay and write_deltalake; writes build/bench.json
 	@$(CLEAN_ENV) $(BIN)/python -m benchmarks
 	@$(CLEAN_ENV) $(BIN)/python -m benchmarks.lake
+	@$(CLEAN_ENV) $(BIN)/python -m benchmarks.couch
 
 .PHONY: pins
 pins: env ## Resolve the dependencies again into constraints.txt

@@ -8,30 +8,23 @@ CPU seconds are counted and given beside; ``own`` is the wall time without them,
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import psutil
 
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
 from airflow_provider_replicator.sandbox.s3.running import RunningS3
 from benchmarks.lake_jobs import NODES, SPACE, VIEW
+from benchmarks.lines import Bench, Line, Target, judged, keep
 from benchmarks.workloads import Seeder, seed_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-BUILD = Path(__file__).parent.parent / "build"
-JOB_SECONDS = 900
 CHANGED = 200
 #: Names of 20 properties, of the types that occur.
 PROPERTIES: dict[str, str] = {
@@ -45,71 +38,8 @@ PROPERTIES: dict[str, str] = {
 }
 
 
-@dataclass
-class Line:
-    """One job: its samples, and what is said of it."""
-
-    name: str
-    rows: int
-    samples: list[dict[str, float]] = field(default_factory=list)
-
-    def median(self, figure: str) -> float:
-        return statistics.median(sample[figure] for sample in self.samples)
-
-    def as_dict(self) -> dict[str, Any]:
-        figures = {name: round(self.median(name), 3) for name in ("wall", "own", "cpu", "sandbox_cpu", "rss_mb")}
-        return {"name": self.name, "rows": self.rows, **figures, "samples": self.samples}
-
-
-class Bench:
-    def __init__(self, sandbox: RunningSandbox, s3: RunningS3, repetitions: int) -> None:
-        self.sandbox, self.s3, self.repetitions = sandbox, s3, repetitions
-        self.lines: dict[str, Line] = {}
-        self.prefix = 0
-
-    def run(self, name: str, rows: int, job: str, *, root: str, **more: Any) -> Line:
-        """One sample of a job."""
-        given = {
-            "job": job,
-            "base_url": self.sandbox.base_url,
-            "token": self.sandbox.token,
-            "s3": self.s3.url,
-            "access_key": self.s3.access_key,
-            "secret_key": self.s3.secret_key,
-            "root": f"s3://{self.s3.bucket}/{root}",
-            **more,
-        }
-        before = cpu_of(self.sandbox.pid)
-        command = [sys.executable, "-m", "benchmarks.lake_jobs", json.dumps(given)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=JOB_SECONDS, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
-        sample: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        sample["sandbox_cpu"] = cpu_of(self.sandbox.pid) - before
-        # What is left when the sandbox would answer at once; never less than the job's own work on one core.
-        sample["own"] = max(sample["wall"] - sample["sandbox_cpu"], 0.0)
-        line = self.lines.setdefault(name, Line(name, rows))
-        line.samples.append(sample)
-        print(
-            f"{name:58} {sample['wall']:7.2f} s  own {sample['own']:6.2f} s  {sample['cpu']:6.2f} s CPU "
-            f"{sample['rss_mb']:6.0f} MB {rows / sample['wall']:12,.0f}/s",
-            flush=True,
-        )
-        return line
-
-    def repeated(self, name: str, rows: int, job: str, *, root: str, **more: Any) -> None:
-        for _ in range(self.repetitions):
-            self.run(name, rows, job, root=root, **more)
-
-
-def cpu_of(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
-
-
-def instances(bench: Bench, count: int) -> None:
+def instances(bench: Bench, seeder: Seeder, count: int) -> None:
     """First loads, changes, merges and snapshots of one view."""
-    seeder = Seeder("127.0.0.1", bench.sandbox.port, bench.sandbox.token, "source")
     model(seeder)
     for start in range(0, count, 1000):
         seeder.post("/models/instances", orjson.dumps({"items": list(nodes(range(start, start + 1000)))}))
@@ -126,7 +56,6 @@ def instances(bench: Bench, count: int) -> None:
     bench.run(f"{label}: grown tenfold (not timed)", 9 * count, "grow", root="load0", times=10)
     changes(bench, seeder, f"{10 * count:_} nodes x {len(PROPERTIES)}".replace("_", " "), count, merged=False)
     bench.run(f"{10 * count:_} nodes: snapshot".replace("_", " "), 10 * count, "snapshot", root="load0")
-    seeder.close()
 
 
 def changes(bench: Bench, seeder: Seeder, label: str, count: int, *, merged: bool) -> None:
@@ -185,8 +114,7 @@ def nodes(numbers: Sequence[int], version: float = 0.0) -> Iterator[dict[str, An
         }
 
 
-def datapoints(bench: Bench, points: int) -> None:
-    seeder = Seeder("127.0.0.1", bench.sandbox.port, bench.sandbox.token, "source")
+def datapoints(bench: Bench, seeder: Seeder, points: int) -> None:
     seed_points(seeder, 1, points, 1000)
     first = int(time.time() * 1000) - points * 1000 - 60_000
     label = f"{points // 1_000_000} million points"
@@ -195,11 +123,10 @@ def datapoints(bench: Bench, points: int) -> None:
     bench.repeated(
         f"{label}: limit, write_deltalake", points, "datapoints_limit", root="limit", points=points, first=first
     )
-    seeder.close()
 
 
 #: (what, the figure, its bound, at most or at least)
-def judge(lines: dict[str, Line], count: int, points: int) -> list[dict[str, Any]]:
+def targets(lines: dict[str, Line], count: int, points: int) -> list[Target]:
     label = f"{count:_} nodes x {len(PROPERTIES)}".replace("_", " ")
     large = f"{10 * count:_} nodes".replace("_", " ")
     series = f"{points // 1_000_000} million points"
@@ -207,7 +134,7 @@ def judge(lines: dict[str, Line], count: int, points: int) -> list[dict[str, Any
     def wall(name: str, figure: str = "wall") -> float:
         return lines[name].median(figure)
 
-    found = [
+    return [
         (
             "first load of nodes, its own time per the limit's",
             wall(f"{label}: first load", "own") / wall(f"{label}: limit, write_deltalake"),
@@ -252,10 +179,6 @@ def judge(lines: dict[str, Line], count: int, points: int) -> list[dict[str, Any
             1.5,
         ),
     ]
-    return [
-        {"text": f"{text}: {value:.2f} ({sign} {bound:g})", "ok": value <= bound if sign == "≤" else value >= bound}
-        for text, value, sign, bound in found
-    ]
 
 
 def main() -> None:
@@ -268,17 +191,19 @@ def main() -> None:
     lines: dict[str, Line] = {}
     for run, size in ((datapoints, arguments.points), (instances, arguments.nodes)):
         with RunningSandbox(projects=("source",)) as sandbox, RunningS3() as s3:
-            bench = Bench(sandbox, s3, arguments.repetitions)
-            run(bench, size)
+            given = {
+                "base_url": sandbox.base_url,
+                "port": sandbox.port,
+                "token": sandbox.token,
+                "s3": s3.url,
+                "access_key": s3.access_key,
+                "secret_key": s3.secret_key,
+                "bucket": s3.bucket,
+            }
+            bench = Bench("benchmarks.lake_jobs", [sandbox.pid], given, arguments.repetitions)
+            run(bench, Seeder("127.0.0.1", sandbox.port, sandbox.token, "source"), size)
             lines |= bench.lines
-    targets = judge(lines, arguments.nodes, arguments.points)
-    path = BUILD / "bench.json"
-    document = json.loads(path.read_text()) if path.exists() else {}
-    document["lake"] = {"rows": [line.as_dict() for line in lines.values()], "targets": targets}
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    for target in targets:
-        print(f"  {'reached' if target['ok'] else 'MISSED '}  {target['text']}")
+    keep("lake", lines.values(), judged(targets(lines, arguments.nodes, arguments.points)))
 
 
 if __name__ == "__main__":

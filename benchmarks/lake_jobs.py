@@ -34,7 +34,9 @@ POINTS = "datapoints/datapoints"
 
 def lake_of(job: Job) -> Lake:
     keys = Keys(job["access_key"], job["secret_key"])
-    return Lake(job["root"], S3Access(region="us-east-1", keys=lambda: keys, endpoint_url=job["s3"]))
+    return Lake(
+        f"s3://{job['bucket']}/{job['root']}", S3Access(region="us-east-1", keys=lambda: keys, endpoint_url=job["s3"])
+    )
 
 
 async def instances(job: Job) -> Meter:

@@ -43,18 +43,32 @@ def document(report: dict[str, Any]) -> list[str]:
         "| | |",
         "| --- | --- |",
         *(verdict(item) for item in report["targets"]),
-        *(lake(report["lake"]) if "lake" in report else []),
+        *(line for name, about in SECTIONS.items() if name in report for line in section(report[name], *about)),
     ]
 
 
-def lake(report: dict[str, Any]) -> list[str]:
+#: Sections of jobs that share the machine with what they read: key in the file, heading, what is said of it.
+SECTIONS = {
+    "lake": (
+        "CDF into Delta tables",
+        "`python -m benchmarks.lake`, on the same machine, with a real S3 server (SeaweedFS) on it as well: sandbox, S3 and job share "
+        "the cores. A *limit* is what the libraries take for the same rows when they are ready as Arrow. *own* is the wall time "
+        "without the sandbox's CPU seconds.",
+    ),
+    "couchdb": (
+        "Cloudant and CouchDB",
+        "`python -m benchmarks.couch`, on the same machine, against the sandbox's CouchDB: server and job share the cores. The *limit* "
+        "sends the same requests and looks at nothing. *own* as above.",
+    ),
+}
+
+
+def section(report: dict[str, Any], heading: str, about: str) -> list[str]:
     return [
         "",
-        "## CDF into Delta tables",
+        f"## {heading}",
         "",
-        "The same machine, with a real S3 server (SeaweedFS) on it as well: sandbox, S3 and job share the cores. A *limit* is",
-        "what the libraries take for the same rows when they are ready as Arrow. *own* is the wall time without the sandbox's",
-        "CPU seconds.",
+        about,
         "",
         "| job | seconds | own | CPU s | sandbox CPU s | peak MB | rows/s |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
