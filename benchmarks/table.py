@@ -57,7 +57,7 @@ SECTIONS = {
     ),
     "couchdb": (
         "Cloudant and CouchDB",
-        "`python -m benchmarks.couch`, on the same machine, against the sandbox's CouchDB: server and job share the cores. The *limit* "
+        "`python -m benchmarks.couch`, on the same machine, against the sandbox's CouchDB: both share the cores. The *limit* "
         "sends the same requests and looks at nothing. *own* as above.",
     ),
 }
