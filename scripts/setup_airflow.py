@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an Airflow needs before its first task: the database, the connections of the sandbox projects and lake, the pools.
+"""What an Airflow needs before its first task: the database, the connections of projects, lake and CouchDB servers, the pools.
 
 ``make up`` calls :func:`prepare`. In docker-compose.yaml this file is the one-shot service ``init``, configured by the
-environment: ``SANDBOX_URL``, ``SANDBOX_TOKEN``, ``SANDBOX_S3_URL``, ``SANDBOX_S3_SECRET_KEY``, ``AIRFLOW_ADMIN_PASSWORD`` and
-Airflow's own variables. Repeating it is harmless.
+environment: ``SANDBOX_URL``, ``SANDBOX_TOKEN``, ``SANDBOX_S3_URL``, ``SANDBOX_S3_SECRET_KEY``, ``COUCHDB_…``,
+``AIRFLOW_ADMIN_PASSWORD`` and Airflow's own variables. Repeating it is harmless.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 POOLS = Path("dags") / "pools.json"
 #: Airflow connection id -> project of the sandbox.
 CONNECTIONS = {"cdf_source": "source", "cdf_target": "target"}
+#: Airflow connection id -> the variable that says where this server is.
+CLOUDANT_CONNECTIONS = {"cloudant_source": "COUCHDB_SOURCE_URL", "cloudant_target": "COUCHDB_TARGET_URL"}
 
 
 def connection(base_url: str, project: str, token: str) -> dict[str, Any]:
@@ -35,25 +37,32 @@ def lake_connection(s3_url: str, secret_key: str) -> dict[str, Any]:
     return {"conn_type": "delta_lake_s3", "login": "sandbox", "password": secret_key, "extra": extra}
 
 
-def prepare(
-    airflow: Callable[..., object],
-    *,
-    base_url: str,
-    token: str,
-    pools: Path,
-    lake: dict[str, Any] | None = None,
-) -> None:
-    """Create or renew everything. ``airflow(*arguments)`` runs one command of Airflow and raises if it fails.
+def couchdb_connection(
+    url: str, username: str, password: str, *, replication_url: str | None = None, allow_http: bool = False
+) -> dict[str, Any]:
+    """A connection of type ``couchdb``. ``replication_url``: where the servers reach each other, if that is somewhere else.
 
-    ``lake`` becomes the connection ``delta_lake_default``.
+    ``allow_http``: the server is neither behind TLS nor on this machine.
+    """
+    extra = {"replication_url": replication_url, "allow_http": allow_http or None}
+    given = {name: value for name, value in extra.items() if value is not None}
+    return {"conn_type": "couchdb", "host": url, "login": username, "password": password, "extra": given}
+
+
+def cdf_connections(base_url: str, token: str) -> dict[str, dict[str, Any]]:
+    """Those of both projects of the sandbox."""
+    return {name: connection(base_url, project, token) for name, project in CONNECTIONS.items()}
+
+
+def prepare(airflow: Callable[..., object], *, connections: Mapping[str, Mapping[str, Any]], pools: Path) -> None:
+    """Create or renew everything. ``airflow(*arguments)`` runs one command of Airflow and raises if it fails.
 
     The connections pass through a file that only this user can read and that is gone afterwards, not through a command line.
     """
     airflow("db", "migrate")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "connections.json"
-        connections = {name: connection(base_url, project, token) for name, project in CONNECTIONS.items()}
-        path.write_text(json.dumps(connections | ({"delta_lake_default": lake} if lake else {})))
+        path.write_text(json.dumps(connections))
         airflow("connections", "import", "--overwrite", str(path))
     airflow("pools", "import", str(pools))
 
@@ -74,13 +83,25 @@ def main() -> None:
         Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]), os.environ["AIRFLOW_ADMIN_PASSWORD"]
     )
     dags = Path(os.environ["AIRFLOW_HOME"]) / "dags"
-    prepare(
-        airflow,
-        base_url=os.environ["SANDBOX_URL"],
-        token=os.environ["SANDBOX_TOKEN"],
-        pools=dags / POOLS.name,
-        lake=lake_connection(os.environ["SANDBOX_S3_URL"], os.environ["SANDBOX_S3_SECRET_KEY"]),
-    )
+    prepare(airflow, connections=connections_of(os.environ), pools=dags / POOLS.name)
+
+
+def connections_of(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """All connections of docker-compose.yaml. Its CouchDB servers speak http in the network that only the containers have."""
+    return {
+        **cdf_connections(environment["SANDBOX_URL"], environment["SANDBOX_TOKEN"]),
+        "delta_lake_default": lake_connection(environment["SANDBOX_S3_URL"], environment["SANDBOX_S3_SECRET_KEY"]),
+        **{
+            name: couchdb_connection(
+                environment[variable],
+                environment["COUCHDB_USER"],
+                environment["COUCHDB_PASSWORD"],
+                replication_url=environment[f"{variable.removesuffix('_URL')}_REPLICATION_URL"],
+                allow_http=True,
+            )
+            for name, variable in CLOUDANT_CONNECTIONS.items()
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make up``: a sandbox with the compressor data set and a real Airflow with its UI, until Ctrl-C.
+"""``make up``: a sandbox with the compressor data set, two CouchDB servers, and a real Airflow with its UI, until Ctrl-C.
 
 Everything listens on the loopback address only. Airflow's components are started one by one instead of by ``airflow
 standalone``, because that one also opens log servers on all interfaces. Every start is a new one, as the sandbox keeps its data
@@ -23,23 +23,30 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
-from airflow_provider_replicator.sandbox.s3.running import RunningS3
+from scripts import servers
 from scripts.demo import wheel
 from scripts.demo.airflow import Airflow, AirflowError
 from scripts.processes import Components, UpError, end_left_overs, remember
-from scripts.sandbox import fill
-from scripts.setup_airflow import POOLS, lake_connection, prepare, write_password
+from scripts.setup_airflow import POOLS, prepare, write_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from scripts.servers import Servers
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 HOME = REPOSITORY / "build" / "airflow"
 LOGS = REPOSITORY / "build" / "up"
 LEDGER = LOGS / "processes.json"
-DAGS = ("replicate_cdf_project", "backfill_cdf_datapoints", "export_cdf_to_delta")
+DAGS = (
+    "replicate_cdf_project",
+    "backfill_cdf_datapoints",
+    "export_cdf_to_delta",
+    "replicate_cloudant",
+    "follow_cloudant",
+    "backfill_cloudant",
+)
 HEALTHY_WITHIN = 180.0
 
 
@@ -64,6 +71,7 @@ def settings(port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(HOME / "passwords.json"),
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "CDF_POOLS": "on",
+        "CLOUDANT_POOLS": "on",
     }
 
 
@@ -131,8 +139,11 @@ Airflow is ready:  {url}      user admin, password {password}
      "Test" says who you are.
   5. Dags > backfill_cdf_datapoints > Trigger > Backfill: 2023-08-01 to 2023-08-07 copies seven days of datapoints again.
 
+  6. Dags > replicate_cloudant > Trigger: copies all databases of cloudant_source, which are the work orders as documents,
+     by jobs of the server, and verifies every revision. Triggering again copies what is new.
+
 The sandbox answers at {sandbox} (projects source and target, token {token}), S3 at {s3} (bucket lake, access key sandbox,
-secret key {secret}).
+secret key {secret}), CouchDB at {couches} (admin, password {couch_password}).
 Ctrl-C stops everything. Logs: {logs}
 """
 
@@ -143,28 +154,23 @@ def run(port: int) -> None:
     check_port(port)
     remember(LEDGER, [])
     try:
-        with (
-            RunningSandbox(projects=("source", "target"), token=secrets.token_hex(24)) as sandbox,
-            RunningS3(secret_key=secrets.token_hex(24)) as s3,
-        ):
+        with servers.running() as started:
             say("loading the data set into the sandbox …")
-            fill(sandbox)
-            run_airflow(sandbox, s3, port)
+            started.fill()
+            run_airflow(started, port)
     finally:
         LEDGER.unlink(missing_ok=True)
 
 
-def run_airflow(sandbox: RunningSandbox, s3: RunningS3, port: int) -> None:
-    """A new Airflow with connections to the sandbox, for as long as it runs."""
+def run_airflow(started: Servers, port: int) -> None:
+    """A new Airflow with connections to the servers, for as long as it runs."""
     shutil.rmtree(HOME, ignore_errors=True)
     airflow = Airflow(home=HOME, dags=REPOSITORY / "dags", logs=LOGS, extra=settings(port))
     say("preparing Airflow (database, connections, pools) …")
     prepare(
         lambda *arguments: airflow.run(*arguments, log=f"setup-{arguments[0]}"),
-        base_url=sandbox.base_url,
-        token=sandbox.token,
+        connections=started.connections(),
         pools=REPOSITORY / POOLS,
-        lake=lake_connection(s3.url, s3.secret_key),
     )
     password = secrets.token_hex(8)
     write_password(HOME / "passwords.json", password)
@@ -180,10 +186,12 @@ def run_airflow(sandbox: RunningSandbox, s3: RunningS3, port: int) -> None:
             GUIDE.format(
                 url=url,
                 password=password,
-                sandbox=sandbox.base_url,
-                token=sandbox.token,
-                s3=s3.url,
-                secret=s3.secret_key,
+                sandbox=started.cdf.base_url,
+                token=started.cdf.token,
+                s3=started.s3.url,
+                secret=started.s3.secret_key,
+                couches=f"{started.couchdb_source.url} and {started.couchdb_target.url}",
+                couch_password=started.couchdb_source.password,
                 logs=LOGS,
             )
         )

@@ -22,6 +22,7 @@ import yaml
 from airflow_provider_replicator.lake.connection import read_lake_connection
 from airflow_provider_replicator.sandbox.s3 import serve
 from scripts import image_pins, setup_airflow
+from tests.demo import couches
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMPOSE = REPOSITORY / "docker-compose.yaml"
@@ -29,7 +30,12 @@ COMPOSE = REPOSITORY / "docker-compose.yaml"
 SCHEMA = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
 DOCKERFILE = REPOSITORY / "docker" / "Dockerfile"
 #: Runs once and ends: others wait for its success, not for its health.
-ONE_SHOT = {"init"}
+ONE_SHOT = {"init", "couchdb-documents"}
+#: Ports of the host, which have defaults. All other variables are secrets.
+PORTS = {"AIRFLOW_PORT", "COUCHDB_SOURCE_PORT", "COUCHDB_TARGET_PORT"}
+COUCHDB = ("couchdb-source", "couchdb-target")
+#: Airflow connection id, and the service it leads to.
+CLOUDANT = tuple(zip(setup_airflow.CLOUDANT_CONNECTIONS, COUCHDB, strict=True))
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rest>[^}]*)\}")
 
 
@@ -82,9 +88,8 @@ def test_it_follows_the_compose_specification(compose: dict[str, Any]) -> None:
 
 
 def test_the_parts_of_an_airflow_are_there(services: dict[str, dict[str, Any]]) -> None:
-    assert {"postgres", "sandbox", "s3", "init", "api-server", "scheduler", "dag-processor", "triggerer"} <= set(
-        services
-    )
+    airflow = {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
+    assert {"postgres", "sandbox", "s3", *COUCHDB, *airflow} <= set(services)
 
 
 def test_every_service_has_a_health_check_or_runs_once(services: dict[str, dict[str, Any]]) -> None:
@@ -111,7 +116,7 @@ def test_nobody_waits_in_a_circle(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_secrets_have_no_default_and_say_what_to_do() -> None:
-    secrets = {name: ways for name, ways in variables().items() if name != "AIRFLOW_PORT"}
+    secrets = {name: ways for name, ways in variables().items() if name not in PORTS}
     assert secrets
     for name, ways in secrets.items():
         assert all(way.startswith(":?") and ".env" in way for way in ways), f"{name}: {ways}"
@@ -128,7 +133,7 @@ def test_secrets_come_from_variables_only(services: dict[str, dict[str, Any]]) -
 def test_the_example_names_every_secret_and_gives_none() -> None:
     lines = (REPOSITORY / ".env.example").read_text().splitlines()
     given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    assert set(given) == set(variables()) - {"AIRFLOW_PORT"}
+    assert set(given) == set(variables()) - PORTS
     assert set(given.values()) == {""}
 
 
@@ -136,6 +141,9 @@ def test_ports_are_published_on_loopback_only(services: dict[str, dict[str, Any]
     published = [port for service in services.values() for port in service.get("ports", [])]
     assert published
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+    on_host = re.findall(r":\$\{(\w+):-(\d+)\}:", " ".join(published))
+    assert {name for name, _ in on_host} == PORTS
+    assert len({number for _, number in on_host}) == len(published)
 
 
 def test_the_sandbox_shares_loopback_with_the_tasks(services: dict[str, dict[str, Any]]) -> None:
@@ -163,6 +171,47 @@ def test_the_lake_is_the_one_that_airflow_is_told_of(services: dict[str, dict[st
     lake = read_lake_connection("l", login=fields["login"], password=fields["password"], extra=fields["extra"])
     assert lake.access is not None
     assert (lake.bucket, lake.access.endpoint_url) == (run.bucket[0], f"http://127.0.0.1:{run.port}")
+
+
+def test_the_couchdb_servers_are_two_of_their_own(services: dict[str, dict[str, Any]]) -> None:
+    """The official image, which makes the administrator from these variables, with data of their own that outlives it."""
+    for name in COUCHDB:
+        service = services[name]
+        assert service["image"] == "couchdb:3.5"
+        assert set(service["environment"]) == {"COUCHDB_USER", "COUCHDB_PASSWORD"}
+        assert service["volumes"] == [f"{name}:/opt/couchdb/data"]
+        assert service["ports"][0].endswith(":5984")
+        assert service["healthcheck"]["test"][-1] == "http://127.0.0.1:5984/_up"
+
+
+def test_images_come_from_where_docker_looks_first(services: dict[str, dict[str, Any]]) -> None:
+    """A registry's host has a dot, a port, or is called localhost."""
+    images = {service["image"] for service in services.values()} | {dockerfile("FROM")[0][0]}
+    first = {image.split("/")[0] for image in images if "/" in image}
+    assert not [host for host in first if "." in host or ":" in host or host == "localhost"]
+
+
+def test_the_connections_lead_to_the_couchdb_servers(services: dict[str, dict[str, Any]]) -> None:
+    """From Airflow, and from one server to the other: by the names that they have in the network of the containers."""
+    given = services["init"]["environment"]
+    environment = {**given, "COUCHDB_PASSWORD": "a-password"}
+    connections = setup_airflow.connections_of(environment)
+    for (name, service), fields in zip(CLOUDANT, (connections[name] for name, _ in CLOUDANT), strict=True):
+        read = couches.read(name, fields)
+        assert read.base_url == f"http://{service}:5984"
+        assert read.replication_endpoint("d") == {
+            "url": f"http://{service}:5984/d",
+            "auth": {"basic": {"username": given["COUCHDB_USER"], "password": "a-password"}},
+        }
+        assert "network_mode" not in services[service], "it has a name of its own"
+        admin = services[service]["environment"]
+        assert (given["COUCHDB_USER"], given["COUCHDB_PASSWORD"]) == (admin["COUCHDB_USER"], admin["COUCHDB_PASSWORD"])
+
+
+def test_the_documents_go_where_the_connections_lead(services: dict[str, dict[str, Any]]) -> None:
+    own, init = services["couchdb-documents"]["environment"], services["init"]["environment"]
+    assert {name: init[name] for name in own} == own
+    assert set(services["couchdb-documents"]["depends_on"]) == set(COUCHDB)
 
 
 def test_the_files_it_names_exist(services: dict[str, dict[str, Any]]) -> None:

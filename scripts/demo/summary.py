@@ -56,6 +56,24 @@ def delta_table(tables: Mapping[str, Mapping[str, Any]], snapshots: Mapping[str,
         name, readers = published.get(path, ("", {}))
         marks = [_mark(readers.get(f"{reader}_ok")) for reader in ("duckdb", "polars", "hyper")]
         lines.append((path, f"{found['rows']:,}", f"{found['expected']:,}", _mark(found["content_ok"]), name, *marks))
+    return _ruled(lines)
+
+
+def cloudant_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line per run: what both servers held after it, as they themselves say."""
+    lines: list[Sequence[str]] = [
+        ("run", "task", "documents", "in target", "conflicts", "deleted", "revisions missing", "of")
+    ]
+    for run in runs:
+        counts = (run[name] for name in ("docs_source", "docs_target", "conflicts", "tombstones", "missing_revisions"))
+        lines.append(
+            (run["name"], run["state"], *(f"{n:,}" for n in counts), ", ".join(run["missing_documents"]) or "-")
+        )
+    return _ruled(lines)
+
+
+def _ruled(lines: Sequence[Sequence[str]]) -> str:
+    """A heading, a ruler, and the other lines, all left-aligned."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([text[0], "  ".join("-" * width for width in widths), *text[1:]])
@@ -65,7 +83,9 @@ def _mark(good: bool | None) -> str:
     return "-" if good is None else "yes" if good else "NO"
 
 
-def write(path: Path, runs: Sequence[Run], failures: Sequence[str], delta: Mapping[str, Any]) -> None:
+def write(
+    path: Path, runs: Sequence[Run], failures: Sequence[str], *, delta: Mapping[str, Any], cloudant: Mapping[str, Any]
+) -> None:
     """``ok`` is true only if every run happened and nothing was wrong.
 
     A run's ``verify`` is what the DAG's own task found; the ``verify`` of the whole is the demo's own comparison after the last run.
@@ -77,6 +97,7 @@ def write(path: Path, runs: Sequence[Run], failures: Sequence[str], delta: Mappi
         "runs": [{"name": run.name, "resources": run.resources, "verify": run.verified} for run in runs],
         "verify": {resource: found.as_dict() for resource, found in last.items()},
         "delta": dict(delta),
+        "cloudant": dict(cloudant),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -42,10 +42,10 @@ ASSETS = [
     ["A:2", "A:2", "A:1", "2", "Compressor", "workmate", "1152", "false"],
 ]
 WORK_ORDERS = [
-    ["key", "externalId", "startTime", "endTime", "description", "title"],
-    ["W-1", "W-1", "1000", "2000", "Smøreoljeprøve", "null"],
-    ["W-2", "W-2", "5000", "4000", "Ends before it starts", ""],
-    ["W-3", "W-3", "5000", "null", "Has not ended", ""],
+    ["key", "externalId", "startTime", "endTime", "description", "title", "isCancelled", "percentageProgress"],
+    ["W-1", "W-1", "1000", "2000", "Smøreoljeprøve", "null", "false", "100"],
+    ["W-2", "W-2", "5000", "4000", "Ends before it starts", "", "false", "100"],
+    ["W-3", "W-3", "5000", "null", "Has not ended", "", "true", "null"],
 ]
 WORK_ITEMS = [
     ["key", "externalId", "startTime", "endTime", "itemInfo", "description"],

@@ -38,6 +38,8 @@ def test_rows_have_their_key_and_keep_their_text(data: data_set.DataSet) -> None
         "endTime": "2000",
         "description": "Smøreoljeprøve",
         "title": "null",
+        "isCancelled": "false",
+        "percentageProgress": "100",
     }
 
 

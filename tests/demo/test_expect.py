@@ -145,17 +145,19 @@ def test_the_report_is_what_programs_expect(tmp_path: Path) -> None:
     runs = [perfect("initial"), perfect("repeat"), perfect("change")]
     path = tmp_path / "build" / "demo-report.json"
     tables = {"resources/events": {"rows": 5, "expected": 5, "content_ok": True}}
-    summary.write(path, runs, [], {"tables": tables, "snapshots": {}})
+    couches = {"docs_source": 5, "docs_target": 5, "missing_revisions": 0, "refused_detected": True}
+    summary.write(path, runs, [], delta={"tables": tables, "snapshots": {}}, cloudant=couches)
     document = json.loads(path.read_text())
     assert document["ok"] is True
     assert [run["name"] for run in document["runs"]] == ["initial", "repeat", "change"]
     assert document["runs"][0]["resources"]["assets"]["created"] == 3
     assert document["verify"]["events"] == {"source": 5, "target": 5, "different": 0}
     assert document["delta"] == {"tables": tables, "snapshots": {}}
+    assert document["cloudant"] == couches
 
 
 def test_a_failure_is_not_ok(tmp_path: Path) -> None:
-    summary.write(tmp_path / "report.json", [], ["initial: assets: created is 0, expected 3"], {})
+    summary.write(tmp_path / "report.json", [], ["initial: assets: created is 0, expected 3"], delta={}, cloudant={})
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["ok"] is False
     assert document["failures"] == ["initial: assets: created is 0, expected 3"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -16,10 +17,16 @@ import psutil
 import pytest
 
 from airflow_provider_replicator.cdf.http.connection import read_connection
-from scripts import processes, sandbox, setup_airflow, up
+from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
+from airflow_provider_replicator.sandbox.couchdb.running import RunningCouch
+from airflow_provider_replicator.sandbox.s3.running import RunningS3
+from scripts import processes, sandbox, servers, setup_airflow, up
 from scripts.demo.airflow import Airflow, AirflowError
+from tests.demo import couches
 
 PAUSE = "import signal; signal.pause()"
+#: How the params of the example DAGs name connections.
+CONN_ID = re.compile(r'_conn_id": Param\(\s*"(\w+)"')
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -123,6 +130,12 @@ def test_the_daily_dag_has_these_windows() -> None:
     assert f'CronDataIntervalTimetable("0 {sandbox.WINDOW_HOUR} * * *", timezone="UTC")' in dag
 
 
+def test_every_dag_of_ours_is_waited_for() -> None:
+    """The UI is announced once it shows them all."""
+    texts = [path.read_text() for path in (up.REPOSITORY / "dags").glob("*.py")]
+    assert sorted(name for text in texts for name in re.findall(r'dag_id="(\w+)"', text)) == sorted(up.DAGS)
+
+
 def test_everything_listens_on_loopback_only() -> None:
     commands = up.components(8080)
     assert commands["api-server"][1:3] == ["--host", "127.0.0.1"]
@@ -154,20 +167,37 @@ def test_connections_and_pools_are_imported_and_the_file_with_the_token_is_gone(
             assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
     pools = tmp_path / "pools.json"
-    setup_airflow.prepare(airflow, base_url="http://127.0.0.1:1", token="t", pools=pools)
+    connections = setup_airflow.cdf_connections("http://127.0.0.1:1", "t")
+    setup_airflow.prepare(airflow, connections=connections, pools=pools)
     assert [call[:2] for call in calls] == [("db", "migrate"), ("connections", "import"), ("pools", "import")]
     assert not Path(calls[1][-1]).exists()
     assert calls[2][-1] == str(pools)
+    assert seen == connections
     assert set(seen) == {"cdf_source", "cdf_target"}
-    lake = setup_airflow.lake_connection("http://127.0.0.1:1", "a-secret")
-    setup_airflow.prepare(airflow, base_url="http://127.0.0.1:1", token="t", pools=pools, lake=lake)
-    assert seen["delta_lake_default"] == lake
 
 
-def test_the_connections_are_what_the_hook_reads() -> None:
+def test_the_connections_are_what_the_hooks_read() -> None:
     fields = setup_airflow.connection("http://127.0.0.1:1", "source", "t")
     read = read_connection("cdf_source", host=fields["host"], extra=fields["extra"])
     assert (read.base_url, read.project, read.token) == ("http://127.0.0.1:1", "source", "t")
+    couch = couches.read("c", setup_airflow.couchdb_connection("http://127.0.0.1:1", "admin", "a/+%@:& b"))
+    assert couch.base_url == "http://127.0.0.1:1"
+    assert couch.replication_endpoint("d") == {
+        "url": "http://127.0.0.1:1/d",
+        "auth": {"basic": {"username": "admin", "password": "a/+%@:& b"}},
+    }
+
+
+def test_the_connections_are_those_that_the_dags_name_and_lead_to_what_runs() -> None:
+    """Without starting anything: an address is all that a connection has of a server."""
+    started = servers.Servers(RunningSandbox(), RunningS3(), RunningCouch(password="one"), RunningCouch(password="two"))
+    for number, one in enumerate((started.couchdb_source, started.couchdb_target)):
+        one.url = f"http://127.0.0.1:{5984 + number}"
+    found = started.connections()
+    named = {name for path in (up.REPOSITORY / "dags").glob("*.py") for name in CONN_ID.findall(path.read_text())}
+    assert named == set(found)
+    assert couches.read("s", found["cloudant_source"]).base_url == "http://127.0.0.1:5984"
+    assert couches.read("t", found["cloudant_target"]).base_url == "http://127.0.0.1:5985"
 
 
 def test_the_password_file_is_for_its_owner_only(tmp_path: Path) -> None:
