@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_replicator.sandbox.couchdb import bulk, changes, docs, listing
+from airflow_provider_replicator.sandbox.couchdb import bulk, changes, docs, find, indexes, listing
 from airflow_provider_replicator.sandbox.couchdb.database import Database
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request
 from airflow_provider_replicator.sandbox.couchdb.routes import NODE, Call, Routes, answer, check_json
@@ -24,6 +24,8 @@ def register(routes: Routes) -> None:
             "_changes": changes.handle,
             "_compact": _later,
             "_ensure_full_commit": _full_commit,
+            "_find": find.handle,
+            "_index": indexes.handle,
             "_missing_revs": bulk.missing_revs,
             "_purge": bulk.purge,
             "_revs_diff": bulk.revs_diff,

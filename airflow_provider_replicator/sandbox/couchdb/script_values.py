@@ -130,7 +130,13 @@ def member(value: Any, name: Any) -> Any:
     if value is None or value is UNDEFINED:
         raise ScriptError("TypeError", f"cannot read property '{name}' of {text(value)}")
     if isinstance(value, dict):
-        return value[name] if name in value else _METHODS_OF_OBJECTS.get(name, lambda _: UNDEFINED)(value)
+        return (
+            value[name]
+            if name in value
+            else _METHODS_OF_OBJECTS[name](value)
+            if name in _METHODS_OF_OBJECTS
+            else UNDEFINED
+        )
     if isinstance(value, str | list):
         if name == "length":
             return len(value)

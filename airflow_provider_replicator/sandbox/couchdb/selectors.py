@@ -19,12 +19,21 @@ Match = Callable[[Any], bool]
 Path = tuple[str, ...]
 
 _MISSING = object()
+_COMBINATIONS = ("$and", "$or", "$nor", "$not")
 _UNSUPPORTED = {"$where", "$geoWithin", "$geoIntersects", "$near", "$nearSphere", "$text"}
 
 
 def compiled(selector: Mapping[str, Any]) -> Match:
     """Raises 400 for operators that there are not, and for arguments that they do not take."""
+    if any(
+        name.startswith("$") and name not in _COMBINATIONS and name in (*_COMPARISONS, *_OPERATORS) for name in selector
+    ):
+        raise _nameless()
     return _compile(selector, (), negated=False) if selector else lambda _: True
+
+
+def _nameless() -> CouchError:
+    return CouchError(400, "invalid_selector", "One or more conditions is missing a field name.")
 
 
 def _compile(selector: Any, path: Path, *, negated: bool) -> Match:
@@ -34,7 +43,7 @@ def _compile(selector: Any, path: Path, *, negated: bool) -> Match:
         parts = [{name: condition} for name, condition in selector.items()]
         return _combined("$and", parts, path, negated=negated)
     ((name, condition),) = selector.items()
-    if name in ("$and", "$or", "$nor", "$not"):
+    if name in _COMBINATIONS:
         return _combined(name, condition, path, negated=negated)
     if name.startswith("$"):
         return _operator(name, condition, path, negated=negated)
@@ -61,6 +70,8 @@ def _combined(name: str, condition: Any, path: Path, *, negated: bool) -> Match:
 def parse_field(name: str) -> Path:
     r"""``a.b`` is b in a; ``a\.b`` is a field with a dot in its name."""
     parts = tuple(part.replace("\\", "") for part in re.split(r"(?<!\\)\.", name))
+    if name == "":
+        raise _nameless()
     if "" in parts:
         raise CouchError(400, "invalid_field_name", f"Invalid field name: {name}")
     return parts
@@ -170,7 +181,7 @@ def _regex(argument: Any) -> Match:
 
 def _begins(argument: Any) -> Match:
     if not isinstance(argument, str):
-        raise _bad_argument("$beginsWith", argument)
+        raise CouchError(400, "invalid_operator", "Invalid operator: $beginsWith")  # sic
     return lambda value: isinstance(value, str) and value.startswith(argument)
 
 
