@@ -32,7 +32,7 @@ REPLICATION_RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(
             exception=f"{_EXCEPTIONS}.TransientError",
             action=RetryAction.RETRY,
-            reason="CDF did not answer or was too busy: the retry goes on at the checkpoint",
+            reason="a server did not answer or was too busy: the retry goes on where this try was",
         ),
     ]
 )

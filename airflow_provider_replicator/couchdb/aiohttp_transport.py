@@ -39,6 +39,7 @@ class AiohttpTransport:
 
         session = self._session or self._open()
         connection = self._connection
+        trust = await self._trust(request.url)
         try:
             # encoded=True: names hold %2F, which must arrive as it is
             async with session.request(
@@ -48,7 +49,7 @@ class AiohttpTransport:
                 headers=dict(request.headers),
                 allow_redirects=False,
                 proxy=connection.proxy_for(request.url),
-                ssl=self._context(request.url),
+                ssl=trust,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
                     sock_connect=connection.connect_timeout,
@@ -83,13 +84,13 @@ class AiohttpTransport:
         self._session._retry_connection = False
         return self._session
 
-    def _context(self, url: str) -> Any:
-        """True where there is no TLS: making a context reads files."""
+    async def _trust(self, url: str) -> Any:
+        """True where there is no TLS. Made in a thread: files are read, which takes a tenth of a second of the one event loop."""
         if urlsplit(url).scheme != "https":
             return True
         verify = self._connection.verify_for(url)
         if verify not in self._contexts:
-            self._contexts[verify] = context(verify)
+            self._contexts[verify] = await asyncio.to_thread(context, verify)
         return self._contexts[verify]
 
 

@@ -49,7 +49,7 @@ def untrusted(error: BaseException, host: str) -> ConfigurationError | None:
 
 
 def _bundles(verify: bool | str) -> list[str]:
-    from certifi import where
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     named = [path for name in _ENVIRONMENT if (path := os.environ.get(name, "").strip())]
-    return [where(), *named[:1], *([verify] if isinstance(verify, str) else [])]
+    return [DEFAULT_CA_BUNDLE_PATH, *named[:1], *([verify] if isinstance(verify, str) else [])]

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_replicator.cdf.http.connection import EXTRAS
 from airflow_provider_replicator.core.report import Report
+from airflow_provider_replicator.couchdb import fields as couchdb
 from airflow_provider_replicator.lake import connection as lake
 from airflow_provider_replicator.operators import cdf as operators
 from airflow_provider_replicator.provider_info import get_provider_info
@@ -41,7 +42,7 @@ def test_readme_names_every_operator() -> None:
     assert [name for name in operators.__all__ if name not in text] == []
 
 
-@pytest.mark.parametrize(("number", "extras"), [(0, EXTRAS), (1, lake.EXTRAS)])
+@pytest.mark.parametrize(("number", "extras"), [(0, EXTRAS), (1, lake.EXTRAS), (2, couchdb.EXTRAS)])
 def test_every_field_of_the_connections_is_documented(number: int, extras: Mapping[str, object]) -> None:
     text = (DOCS / "connection.md").read_text()
     fields = set(get_provider_info()["connection-types"][number]["conn-fields"])

@@ -175,7 +175,7 @@ def test_many_threads_over_one_session(couch: RunningCouch, auth_type: str) -> N
     with self_signing_session(to) as session, ThreadPoolExecutor(4) as threads:
 
         def who(_: int) -> str:
-            start.wait()
+            start.wait(30)
             return str(session.get(f"{couch.url}/_session").json()["userCtx"]["name"])
 
         assert set(threads.map(who, range(8))) == {couch.username}
