@@ -82,6 +82,8 @@ def fitted(values: dict[str, Any]) -> dict[str, Any]:
                 values[name] = [_short(one, longest) for one in value]
             elif name != "checkpoint_seq":
                 values[name] = _short(value, longest)
+    while len(json.dumps(values)) > MAX_BYTES and values.get("refused_ids"):
+        values["refused_ids"] = values["refused_ids"][:-1]
     return values
 
 

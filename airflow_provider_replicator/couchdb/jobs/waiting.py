@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _CLOSE = 0.5
 _CLOSE_FOR = 5.0
 #: Even closer, until the job's id was seen: ended jobs have none, and counts of a run are looked up by it.
-_CLOSEST = 0.1
+_CLOSEST = 0.03
+_CLOSEST_GROWTH = 0.5
 _CLOSEST_FOR = 1.0
 _GROWTH = 0.2
 _JITTER = 0.1
@@ -82,7 +83,7 @@ class Waiting:
         elapsed = max(0.0, now - self._started)
         grown = _CLOSE if elapsed < _CLOSE_FOR else max(_CLOSE, elapsed * _GROWTH)
         if not self._named and elapsed < _CLOSEST_FOR:
-            grown = _CLOSEST
+            grown = max(_CLOSEST, elapsed * _CLOSEST_GROWTH)
         pause = min(grown, self._limits.poll_interval) * random.uniform(1 - _JITTER, 1 + _JITTER) * max(1, requests)
         timeout = self._limits.timeout
         return pause if timeout is None else max(0.01, min(pause, self._started + timeout - now))
