@@ -167,22 +167,24 @@ class CouchClient:
 
     async def _attempt(self, request: Request) -> Answer | Failure:
         """Ask once, with an expired cookie or token renewed. Returns what time may cure; raises the rest."""
-        where = where_of(request)
+        where, asked = where_of(request), False
         try:
-            answer = await self._signed(request)
+            credentials = await self._signer.headers()
+            asked = True
+            answer = await self._signed(request, credentials)
         except SignInError as failed:  # the address that gives cookies or tokens has hiccups of its own
-            answer, where = failed.answer, failed.where
+            answer, where, asked = failed.answer, failed.where, False
         except CouchConnectionError as error:
-            return Failure(where=where, reason=str(error), connected=error.sent, maybe_done=error.sent)
+            maybe_done = asked and error.sent
+            return Failure(where=where, reason=str(error), connected=error.sent, maybe_done=maybe_done)
         meaning = verdict(answer.status)
         if meaning == "accepted":
             return answer
         if meaning == "again":
-            return self._passing(answer, where)
+            return self._passing(answer, where, asked=asked)
         raise refusal(answer, where, self.connection, self._signer.secrets())
 
-    async def _signed(self, request: Request) -> Answer:
-        credentials = await self._signer.headers()
+    async def _signed(self, request: Request, credentials: Mapping[str, str]) -> Answer:
         answer = await self._send_once(_with(request, credentials))
         if answer.status == 401:
             renewed = await self._signer.renewed(credentials)
@@ -196,14 +198,14 @@ class CouchClient:
         self.requests += 1
         return await self.transport.send(request)
 
-    def _passing(self, answer: Answer, where: str) -> Failure:
+    def _passing(self, answer: Answer, where: str, *, asked: bool) -> Failure:
         error, reason = said(answer, self.connection, self._signer.secrets())
         return Failure(
             where=where,
             reason=f"{answer.status} {error}: {reason}",
             answer=answer,
             retry_after=retry_after_seconds(answer.headers.get("retry-after"), now_ms=time.time_ns() // 1_000_000),
-            maybe_done=answer.status != 429,
+            maybe_done=asked and answer.status != 429,
         )
 
     def _given_up(self, failed: Failure, attempts: int) -> TransientError:

@@ -24,7 +24,18 @@ from airflow_provider_replicator.exceptions import (
     CouchUnavailableError,
     ReplicatorError,
 )
-from tests.couchdb.client.asking import RETRY, Kind, Question, arrived, ask, connection, over_both, said, scripted
+from tests.couchdb.client.asking import (
+    RETRY,
+    Kind,
+    Question,
+    arrived,
+    ask,
+    connection,
+    cookie,
+    over_both,
+    said,
+    scripted,
+)
 from tests.unit.scripted_server import ScriptedServer, Step, answer, cut_short, reset, silence
 
 BUSY = answer(429, b'{"error": "too_many_requests", "reason": "slow down"}')
@@ -100,6 +111,18 @@ def test_what_may_have_been_done_is_not_done_again(kind: Kind) -> None:
     found, server = asked(kind, BUSY, FINE, question=question)
     assert found == {"db_name": "db"}  # a server that is too busy has done nothing
     assert [seen.body for seen in server.seen] == [b'{"a":1}'] * 2
+
+
+@over_both
+@pytest.mark.parametrize("fault", [answer(503), reset, BUSY])
+def test_a_login_with_hiccups_has_done_nothing_yet(kind: Kind, fault: Step) -> None:
+    async def main() -> None:
+        async with scripted(fault, cookie("c1"), FINE) as server:
+            to = replace(connection(server.url, "u", "p"), retry=RETRY)
+            await ask(kind, to, lambda client: client.post("db", json={}, idempotent=False))
+        assert [seen.target for seen in server.seen] == ["/_session", "/_session", "/db"]
+
+    asyncio.run(main())
 
 
 @over_both
