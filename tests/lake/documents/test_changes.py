@@ -190,7 +190,7 @@ def test_a_database_that_was_made_again_is_read_anew(world: World, merge_when: A
     world.run(merge_when=merge_when)
     world.make([11])
     world.run(merge_when=merge_when)
-    _made_again(world)
+    world.make_again()
     world.make(range(5, 30))
     assert "made again" in did(world, merge_when=merge_when)[0]
     world.check()
@@ -200,7 +200,7 @@ def test_a_database_that_was_made_again_is_read_anew(world: World, merge_when: A
 def test_a_database_that_was_made_again_and_is_empty(world: World) -> None:
     world.make(range(10))
     world.run()
-    _made_again(world)
+    world.make_again()
     world.run()
     assert world.rows() == []
 
@@ -208,7 +208,7 @@ def test_a_database_that_was_made_again_and_is_empty(world: World) -> None:
 def test_a_database_that_was_made_again_may_be_an_error(world: World) -> None:
     world.make(range(10))
     world.run(on_recreated="fail")
-    _made_again(world)
+    world.make_again()
     world.make([1])
     with pytest.raises(LakeError, match=r"deleted and made again.*resync=True"):
         world.run(on_recreated="fail")
@@ -224,19 +224,6 @@ def test_a_database_that_is_gone(world: World) -> None:
     with pytest.raises(CouchNotFoundError):
         world.run()
     assert len(world.rows()) == 3
-
-
-def _made_again(world: World) -> None:
-    world.drop()
-    # The server tells seconds.
-    before = asyncio.run(_until_next_second())
-    assert before
-    world.create()
-
-
-async def _until_next_second() -> bool:
-    await asyncio.sleep(1.01)
-    return True
 
 
 class Between:
@@ -266,7 +253,7 @@ def test_made_again_in_the_middle_of_a_run(world: World) -> None:
     world.make(range(10, 20))
 
     def again() -> None:
-        _made_again(world)
+        world.make_again()
         world.make([3])
 
     world.wrap = lambda inner: Between(inner, "_changes", again, skip=1)
@@ -279,7 +266,7 @@ def test_made_again_while_it_is_loaded(world: World) -> None:
     world.make(range(10))
 
     def again() -> None:
-        _made_again(world)
+        world.make_again()
         world.make([3])
 
     world.wrap = lambda inner: Between(inner, "_changes", again, skip=2)

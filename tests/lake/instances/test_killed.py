@@ -3,23 +3,26 @@
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
+import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pytest
 
-from airflow_provider_replicator.lake.location import Lake
-from tests.lake.instances.killable import Killable
+from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
+from airflow_provider_replicator.cdf.http.client import CdfClient
+from airflow_provider_replicator.cdf.http.credentials import StaticToken
+from airflow_provider_replicator.lake.instances.replicate import replicate_instances
 from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, options
+from tests.lake.killable import Killable, Outcome, rows_of
+from tests.lake.killable import kill_everywhere as everywhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from airflow_provider_replicator.lake.instances.options import InstancesOptions
+    from airflow_provider_replicator.lake.location import Lake
     from tests.lake.instances.world import World
 
 LOAD = options(load_page_size=5, commit_rows=5, merge_when=ALWAYS)
@@ -32,35 +35,35 @@ def killable() -> Iterator[Killable]:
         yield process
 
 
-def content(world: World, path: str) -> Counter[Any]:
-    """The rows of a table as a multiset, without what may differ between runs."""
-    frame = pl.scan_delta(world.lake.uri(path)).drop("_batch", "_order", strict=False).collect()
-    return Counter(map(str, frame.rows()))
+def run_once(base_url: str, token: str, project: str, lake: Lake, chosen: InstancesOptions) -> None:
+    """In a process of its own."""
+
+    async def main() -> None:
+        transport = AiohttpTransport(base_url, project, StaticToken(token))
+        async with CdfClient(transport, project=project) as client:
+            await replicate_instances(source=client, lake=lake, options=chosen)
+
+    asyncio.run(main())
 
 
 def kill_everywhere(world: World, killable: Killable, chosen: InstancesOptions, tmp_path: Path) -> list[str]:
-    """``world.lake`` is how a run finds the lake. Returns the effects of an undisturbed run."""
-    before = world.lake.prefix
-    Path(before).mkdir(parents=True, exist_ok=True)
+    """Returns the effects of an undisturbed run."""
 
-    def fresh(name: str) -> None:
-        folder = tmp_path / name
-        shutil.copytree(before, folder)
-        world.lake = Lake(f"file://{folder}")
+    def run(lake: Lake, kill_at: int | None) -> Outcome:
+        sandbox = world.project.sandbox
+        arguments = (sandbox.base_url, sandbox.token, world.project.name, lake, chosen)
+        return killable.run(run_once, *arguments, kill_at=kill_at)
 
-    fresh("undisturbed")
-    undisturbed = killable.run(world, chosen)
-    assert not undisturbed.error
-    world.check()
-    current, changes = content(world, NODES), content(world, CHANGES)
-    for kill_at in range(1, len(undisturbed.effects) + 1):
-        fresh(f"killed-{kill_at}")
-        assert killable.run(world, chosen, kill_at=kill_at).killed
-        world.run(replace(chosen, resync=False))
+    def content(lake: Lake) -> Any:
+        world.lake = lake
         world.check()
-        assert content(world, NODES) == current, (kill_at, undisturbed.effects)
-        assert content(world, CHANGES) == changes, (kill_at, undisturbed.effects)
-    return undisturbed.effects
+        return rows_of(lake, NODES, CHANGES)
+
+    def run_again(lake: Lake) -> None:
+        world.lake = lake
+        world.run(replace(chosen, resync=False))
+
+    return everywhere(world.lake, tmp_path, run=run, run_again=run_again, content=content)
 
 
 def test_first_load(world: World, killable: Killable, tmp_path: Path) -> None:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from airflow_provider_replicator.lake.instances.options import InstancesOptions
-    from tests.lake.instances.world import World
+from airflow_provider_replicator.lake.location import Lake
 
-ROOT = Path(__file__).parents[3]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(slots=True)
@@ -34,9 +37,11 @@ class Outcome:
 
 
 class Killable:
+    """A process that runs functions of tests in children of its own."""
+
     def __enter__(self) -> Killable:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lake.instances.killable"],
+            [sys.executable, "-m", "tests.lake.killable"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -52,23 +57,56 @@ class Killable:
         self._process.wait(timeout=10)
         self._process.stdout.close()
 
-    def run(self, world: World, options: InstancesOptions, *, kill_at: int | None = None) -> Outcome:
-        """``kill_at``: right after so many effects, which is right before the next one. None: not at all."""
-        sandbox = world.project.sandbox
-        job = {
-            "base_url": sandbox.base_url,
-            "token": sandbox.token,
-            "project": world.project.name,
-            "lake": world.lake,
-            "options": options,
-            "kill_at": kill_at,
-        }
+    def run(self, function: Callable[..., None], *arguments: Any, kill_at: int | None = None) -> Outcome:
+        """Call a function of a module with arguments that can be pickled.
+
+        ``kill_at``: right after so many effects, which is right before the next one. None: not at all.
+        """
+        job = {"function": function, "arguments": arguments, "kill_at": kill_at}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         data = pickle.dumps(job)
         self._process.stdin.write(len(data).to_bytes(8, "big") + data)
         self._process.stdin.flush()
         return Outcome(**json.loads(self._process.stdout.readline()))
+
+
+def kill_everywhere(
+    lake: Lake,
+    folder: Path,
+    *,
+    run: Callable[[Lake, int | None], Outcome],
+    run_again: Callable[[Lake], None],
+    content: Callable[[Lake], Any],
+) -> list[str]:
+    """``run``, killed between any two effects on a copy of ``lake`` and then repeated, leaves the ``content`` of an undisturbed run.
+
+    Returns the effects of that one. ``run_again`` also checks what it leaves.
+    """
+    Path(lake.prefix).mkdir(parents=True, exist_ok=True)
+
+    def fresh(name: str) -> Lake:
+        shutil.copytree(lake.prefix, folder / name)
+        return Lake(f"file://{folder / name}")
+
+    copy = fresh("undisturbed")
+    undisturbed = run(copy, None)
+    assert not undisturbed.error
+    expected = content(copy)
+    for kill_at in range(1, len(undisturbed.effects) + 1):
+        copy = fresh(f"killed-{kill_at}")
+        assert run(copy, kill_at).killed
+        run_again(copy)
+        assert content(copy) == expected, (kill_at, undisturbed.effects)
+    return undisturbed.effects
+
+
+def rows_of(lake: Lake, *paths: str) -> list[Counter[str]]:
+    """The rows of tables as multisets, without what may differ between runs."""
+    import polars as pl
+
+    frames = (pl.scan_delta(lake.uri(path)).drop("_batch", "_order", strict=False).collect() for path in paths)
+    return [Counter(map(str, frame.rows())) for frame in frames]
 
 
 # -- in the other process
@@ -83,7 +121,8 @@ def _serve() -> None:
     import polars  # noqa: F401
     import pyarrow.compute  # noqa: F401
 
-    import tests.lake.instances.world  # noqa: F401 - and with it the engine
+    import tests.lake.documents.world
+    import tests.lake.instances.world  # noqa: F401 - and with them the engines
 
     while size := sys.stdin.buffer.read(8):
         job = pickle.loads(sys.stdin.buffer.read(int.from_bytes(size, "big")))  # noqa: S301 - from our own parent
@@ -106,28 +145,12 @@ def _child(job: dict[str, Any], write: int) -> None:
     effects: list[str] = []
     try:
         _count_effects(effects, job["kill_at"])
-        _run(job)
+        job["function"](*job["arguments"])
         told = {"effects": effects}
     except Exception as error:  # noqa: BLE001 - told to the test
         told = {"effects": effects, "error": repr(error)}  # type: ignore[dict-item]
     os.write(write, json.dumps(told).encode())
     os._exit(0)
-
-
-def _run(job: dict[str, Any]) -> None:
-    import asyncio
-
-    from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
-    from airflow_provider_replicator.cdf.http.client import CdfClient
-    from airflow_provider_replicator.cdf.http.credentials import StaticToken
-    from airflow_provider_replicator.lake.instances.replicate import replicate_instances
-
-    async def main() -> None:
-        transport = AiohttpTransport(job["base_url"], job["project"], StaticToken(job["token"]))
-        async with CdfClient(transport, project=job["project"]) as client:
-            await replicate_instances(source=client, lake=job["lake"], options=job["options"])
-
-    asyncio.run(main())
 
 
 def _count_effects(effects: list[str], kill_at: int | None) -> None:
