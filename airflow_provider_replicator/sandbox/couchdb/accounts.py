@@ -46,6 +46,12 @@ class Accounts:
         if section == "admins" and value is not None and not value.startswith("-pbkdf2:"):
             self._instance.config.sections[section][name] = passwords.ini_value(value, self._iterations)
 
+    def set_admin(self, name: str, password: str) -> None:
+        """An admin with the same password stays as it is, and so do the cookies."""
+        found = self._instance.config.get("admins", name)
+        if not found or not passwords.verify(password, passwords.from_ini(found)):
+            self._instance.config.set("admins", name, password)
+
     @property
     def _iterations(self) -> int:
         return self._instance.config.integer("chttpd_auth", "iterations", 10)

@@ -25,12 +25,11 @@ _RENEW_BELOW = 0.9
 
 
 class Authentication:
-    """Cookies are signed with a secret of this process: after a restart they are worth nothing, unlike those of a real server."""
+    """Cookies are signed with ``[chttpd_auth] secret``, which is made with the first of them."""
 
     def __init__(self, instance: CouchInstance, accounts: Accounts) -> None:
         self._instance = instance
         self._accounts = accounts
-        self._secret = secrets.token_bytes(16)
 
     def identify(self, call: Call) -> User:
         """Raises 401 for a wrong password, 403 for a locked account, 400 for what cannot be read."""
@@ -92,7 +91,11 @@ class Authentication:
         return self._instance.config.integer("chttpd_auth", "timeout", 600)
 
     def _sign(self, name: str, stamp: str, salt: str) -> bytes:
-        return hmac.digest(self._secret + salt.encode(), f"{name}:{stamp}".encode(), hashlib.sha256)
+        config = self._instance.config
+        if not config.get("chttpd_auth", "secret"):
+            config.set("chttpd_auth", "secret", secrets.token_hex(16))
+        key = config.get("chttpd_auth", "secret") + salt
+        return hmac.digest(key.encode(), f"{name}:{stamp}".encode(), hashlib.sha256)
 
     def _cookie(self, name: str) -> tuple[str, str]:
         found = self._accounts.find(name)

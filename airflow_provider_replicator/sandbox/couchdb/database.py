@@ -57,14 +57,12 @@ class Database:
     def __init__(self, name: str, config: Config, now_ms: int) -> None:
         self.name = name
         self.config = config
-        self.uuid = uuid.uuid4().hex
-        self.created_ms = now_ms
+        self.identify(uuid.uuid4().hex, now_ms)
         #: what it says of its shards; there are none
         self.shards = 2
         self.documents: dict[str, Document] = {}
         self.log = ChangeLog()
-        self.sequences = Sequences(self.uuid)
-        self.local = LocalDocuments()
+        self.local = LocalDocuments(lambda doc_id: self.note("local", doc_id))
         self.security = Security(config)
         self.revs_limit = REVS_LIMIT
         self.purge_seq = 0
@@ -76,6 +74,8 @@ class Database:
         self.after_read: list[AfterRead] = []
         #: by the id of the design document
         self.validators: dict[str, Validator] = {}
+        #: called with a kind and perhaps an id when something changes that is no document: local, purge, security, revs_limit
+        self.on_note: list[Callable[[str, str], None]] = []
         self._listeners: list[Callable[[Commit], None]] = []
         self._ids: list[str] = []
         self._unsorted: list[str] = []
@@ -242,8 +242,7 @@ class Database:
         self, draft: Draft, document: Document | None, path: Sequence[str], kept: attachments.Known | None
     ) -> None:
         if document is None:
-            document = self.documents[draft.doc_id] = Document(draft.doc_id)
-            self._unsorted.append(draft.doc_id)
+            document = self._new(draft.doc_id)
         else:
             self._count(document, -1)
         fields = draft.fields(anew=bool(self.before_write))
@@ -254,6 +253,11 @@ class Database:
         document.changed()
         self._count(document, 1)
         self._written.setdefault(draft.doc_id, []).append(revision)
+
+    def _new(self, doc_id: str) -> Document:
+        document = self.documents[doc_id] = Document(doc_id)
+        self._unsorted.append(doc_id)
+        return document
 
     def _count(self, document: Document, by: int) -> None:
         if document.deleted:
@@ -268,20 +272,57 @@ class Database:
             return []
         self._count(document, -1)
         purged = [rev for rev in revs if document.tree.remove_leaf(rev)]
-        if not document.tree.leaves:
-            del self.documents[doc_id]
-            self._ids = [one for one in self._ids + self._unsorted if one != doc_id]
-            self._unsorted = []
-            self.log.forget(document)
-            self.log.skip()
-        else:
+        if document.tree.leaves:
             self._count(document, 1)
             if purged:
                 document.changed()
                 self.log.append(document)
                 self._tell([document])
-        self.purge_seq += bool(purged)
+        else:
+            self.forget(doc_id)
+        if purged:
+            self.purge_seq += 1
+            self.note("purge", doc_id)
         return purged
+
+    def forget(self, doc_id: str) -> None:
+        """As if it had never been."""
+        document = self.documents.pop(doc_id, None)
+        if document is None:
+            return
+        if document.tree.leaves:
+            self._count(document, -1)
+        self._ids = [one for one in self._ids + self._unsorted if one != doc_id]
+        self._unsorted = []
+        self.log.forget(document)
+        self.log.skip()
+
+    # beginning again
+
+    def identify(self, unique: str, created_ms: int) -> None:
+        """Which database this is: its sequences belong to it."""
+        self.uuid, self.created_ms = unique, created_ms
+        self.sequences = Sequences(unique)
+
+    def restore(self, doc_id: str, seq: int, revisions: Iterable[tuple[Revision, Sequence[str]]]) -> None:
+        """Revisions with their paths, as they were once stored."""
+        document = self.documents.get(doc_id)
+        if document is None:
+            document = self._new(doc_id)
+        else:
+            self._count(document, -1)
+        for revision, path in revisions:
+            document.tree.merge(revision, path)
+            self.bytes += len(revision.fields or b"")
+        document.tree.stem(self.revs_limit)
+        document.changed()
+        self.log.last = seq - 1
+        self.log.append(document)
+        self._count(document, 1)
+
+    def tell_all(self) -> None:
+        """Listeners learn of all documents as if they had just been written."""
+        self._tell(self.log.after(0))
 
     # listening
 
@@ -289,6 +330,11 @@ class Database:
         """Call ``callback`` after each commit, until what is returned is called."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
+
+    def note(self, kind: str, doc_id: str = "") -> None:
+        """Something changed that is no document."""
+        for callback in self.on_note:
+            callback(kind, doc_id)
 
     def _tell(self, documents: Iterable[Document]) -> None:
         stored = tuple(documents)

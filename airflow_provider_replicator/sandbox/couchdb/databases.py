@@ -46,6 +46,7 @@ def create(call: Call) -> Response:
             raise bad_request(f"The `{number}` value should be a positive integer.")
     database = call.instance.create(name)
     database.shards = int(call.request.query.get("q", ["2"])[-1])
+    database.note("shards")
     return answer({"ok": True}, 201, ("Location", f"{call.request.base_url}/{quote(name, safe='')}"))
 
 
@@ -107,6 +108,7 @@ def _revs_limit(call: Call) -> Response:
         raise bad_request("`revs_limit` must be a positive integer")
     call.database.revs_limit = limit
     call.database.log.skip()
+    call.database.note("revs_limit")
     return answer({"ok": True})
 
 
@@ -118,6 +120,7 @@ def _security(call: Call) -> Response:
         call.database.security.check_admin(call.user)
         call.database.security.put(call.json())
         call.database.log.skip()
+        call.database.note("security")
     except CouchError:  # each shard refuses, and CouchDB only says that too few agreed
         raise CouchError(500, "error", "no_majority") from None
     return answer({"ok": True})

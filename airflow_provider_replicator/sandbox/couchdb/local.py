@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -17,9 +17,10 @@ _FIRST = 1
 
 
 class LocalDocuments:
-    """Ids are given with ``_local/``."""
+    """Ids are given with ``_local/``. ``changed`` is called with the id of what was written or deleted."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str], None] = lambda _: None) -> None:
+        self._changed = changed
         self.stored: dict[str, tuple[int, bytes]] = {}
 
     def get(self, doc_id: str) -> dict[str, Any] | None:
@@ -48,12 +49,14 @@ class LocalDocuments:
                 raise bad_request("Invalid rev format")
             number = int(name) + 1
         self.stored[doc_id] = number, jsons.dumps(draft.body)[1:-1]
+        self._changed(doc_id)
         return f"0-{number}"
 
     def delete(self, doc_id: str) -> str:
         """Raises 404."""
         if self.stored.pop(doc_id, None) is None:
             raise not_found()
+        self._changed(doc_id)
         return "0-0"
 
     def ids(self) -> list[str]:

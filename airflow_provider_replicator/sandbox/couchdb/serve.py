@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from airflow_provider_replicator.sandbox.couchdb.app import CouchApp
 from airflow_provider_replicator.sandbox.couchdb.server import CouchServer
@@ -26,15 +27,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--legacy", action="store_true", help="no scheduler: replications keep their state in documents"
     )
+    parser.add_argument("--data", type=Path, help="keep everything in this file, also over the death of the process")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="wait this long before every answer")
 
 
 def build_server(options: argparse.Namespace) -> CouchServer:
     chosen = Options(version=options.version, time_scale=options.time_scale, legacy=options.legacy)
     admins = dict(one.split(":", 1) for one in options.admin)
-    server = CouchServer(CouchInstance(options=chosen), admins=admins)
+    server = CouchServer(CouchInstance(options=chosen), admins=admins, data=options.data)
     for name in options.database:
-        server.instance.create(name)
+        if name not in server.instance.databases:
+            server.instance.create(name)
     return server
 
 

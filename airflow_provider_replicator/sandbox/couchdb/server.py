@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+from pathlib import Path
 
 import orjson
 
@@ -14,6 +15,7 @@ from airflow_provider_replicator.sandbox.couchdb.access import authorise
 from airflow_provider_replicator.sandbox.couchdb.accounts import Accounts
 from airflow_provider_replicator.sandbox.couchdb.auth import Authentication
 from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, not_found, unauthorized
+from airflow_provider_replicator.sandbox.couchdb.journal import Journal
 from airflow_provider_replicator.sandbox.couchdb.replicator.service import Replicator
 from airflow_provider_replicator.sandbox.couchdb.routes import Call, Handler, split
 from airflow_provider_replicator.sandbox.couchdb.store import CouchInstance
@@ -27,9 +29,12 @@ SYSTEM_DATABASES = ("_replicator", "_users")
 
 
 class CouchServer:
-    """``instance`` is what it stores. ``admins`` are names and passwords; without any, everybody may everything."""
+    """``instance`` is what it stores. ``admins`` are names and passwords; without any, everybody may everything. ``data`` is where
+    everything is written down, and read from now."""
 
-    def __init__(self, instance: CouchInstance | None = None, *, admins: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, instance: CouchInstance | None = None, *, admins: dict[str, str] | None = None, data: Path | None = None
+    ) -> None:
         self.instance = instance or CouchInstance()
         self.accounts = Accounts(self.instance)
         self.authentication = Authentication(self.instance, self.accounts)
@@ -40,10 +45,13 @@ class CouchServer:
         self.instance.listen(users_db.watch)
         self.instance.listen(watch_designs)
         Replicator(self.instance, grant=self.accounts.grant).install()
+        if data is not None:
+            Journal(data, self.instance).start()
         for name, password in (admins or {}).items():
-            self.instance.config.set("admins", name, password)
+            self.accounts.set_admin(name, password)
         for name in SYSTEM_DATABASES:
-            self.instance.create(name)
+            if name not in self.instance.databases:
+                self.instance.create(name)
 
     async def handle(self, request: Request) -> Response:
         """Never raises: a bug of ours is a 500."""
