@@ -46,6 +46,7 @@ DAGS = (
     "replicate_cloudant",
     "follow_cloudant",
     "backfill_cloudant",
+    "export_cloudant_to_delta",
 )
 HEALTHY_WITHIN = 180.0
 
@@ -141,6 +142,7 @@ Airflow is ready:  {url}      user admin, password {password}
 
   6. Dags > replicate_cloudant > Trigger: copies all databases of cloudant_source, which are the work orders as documents,
      by jobs of the server, and verifies every revision. Triggering again copies what is new.
+     Dags > export_cloudant_to_delta > Trigger: database "compressor/work_orders", table name "work_orders".
 
 The sandbox answers at {sandbox} (projects source and target, token {token}), S3 at {s3} (bucket lake, access key sandbox,
 secret key {secret}), CouchDB at {couches} (admin, password {couch_password}).

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
 from airflow_provider_replicator.sandbox.couchdb.running import RunningCouch
 from airflow_provider_replicator.sandbox.s3.running import RunningS3
-from scripts.demo import couch, data_set, delta, summary, wheel
+from scripts.demo import couch, couch_delta, data_set, delta, summary, wheel
 from scripts.demo.airflow import Airflow, AirflowError
 from scripts.demo.cdf import CdfDemo
 from scripts.demo.couch_server import CouchServer
@@ -107,7 +107,8 @@ class Stage:
             source = projects.client("source")
             delta.DeltaDemo(self.s3, self.airflow, self.reader, source, step, found.delta).run(self.data)
         if self.couches is not None:
-            couch.CouchDemo(*self.couches, self.airflow, self.reader, found.cloudant).run(self.data)
+            outcome = couch.CouchDemo(*self.couches, self.airflow, self.reader, found.cloudant).run(self.data)
+            couch_delta.CouchDeltaDemo(self.couches[0], self.s3, self.airflow, self.reader).run(outcome)
 
 
 def prepare(stack: ExitStack, halves: Sequence[str]) -> Stage:
@@ -157,6 +158,7 @@ def conclude(found: Found, only: str | None, seconds: float) -> None:
         say("\n" + summary.delta_table(found.delta.tables, found.delta.snapshots))
     if only != "cdf":
         say("\n" + summary.cloudant_table(found.cloudant.runs))
+        say("\n" + summary.documents_table(found.cloudant.delta))
     for failure in failures:
         say(f"\nFAILED  {failure}")
     say(f"\n{'failed' if failures else 'ok'} after {seconds:.0f} s, see {report.relative_to(REPOSITORY)}")

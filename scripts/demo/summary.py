@@ -72,6 +72,15 @@ def cloudant_table(runs: Sequence[Mapping[str, Any]]) -> str:
     return _ruled(lines)
 
 
+def documents_table(found: Mapping[str, Any]) -> str:
+    """The table of documents; only a heading if there is none."""
+    lines: list[Sequence[str]] = [("table", "rows", "documents", "duckdb", "polars")]
+    if found:
+        marks = [_mark(found[f"{reader}_ok"]) for reader in ("duckdb", "polars")]
+        lines.append((found["table"], f"{found['rows']:,}", f"{found['expected']:,}", *marks))
+    return _ruled(lines)
+
+
 def _ruled(lines: Sequence[Sequence[str]]) -> str:
     """A heading, a ruler, and the other lines, all left-aligned."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
