@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The attempt whose pause is long enough for the end of a job whose document is gone already.
 _USUAL = 3
+#: Seconds until a document that is not to be seen any more counts as deleted.
+_GONE = 1.0
 
 
 async def settle(
@@ -117,6 +119,7 @@ async def _wait_for(
         raise ConfigurationError(
             f'document {other.doc_id} runs continuously, so there is no end to wait for: write on_duplicate="adopt"'
         )
+    limits = replace(limits, gone_tolerance=min(limits.gone_tolerance, _GONE))  # it was seen just now
     outcome = await wait(mediator, other, limits, started_at=started_at, clock=clock)
     if outcome.kind == "stalled":
         raise ReplicationStalledError(

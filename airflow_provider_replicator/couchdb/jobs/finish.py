@@ -10,7 +10,7 @@ from airflow_provider_replicator.couchdb.jobs.history import counts
 from airflow_provider_replicator.couchdb.jobs.judging import error, judge, problem
 from airflow_provider_replicator.couchdb.jobs.report import fitted, report
 from airflow_provider_replicator.couchdb.jobs.server_time import server_time
-from airflow_provider_replicator.couchdb.jobs.states import state_of
+from airflow_provider_replicator.couchdb.jobs.states import Counters, state_of
 from airflow_provider_replicator.couchdb.jobs.stop import stop
 from airflow_provider_replicator.exceptions import ReplicatorError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Seconds after which a run can no longer be taken for the next one: histories have whole seconds.
 _SHORT = 3.0
-_TURNING = 0.2
+_TURNING = 0.1
 
 
 async def finish(
@@ -60,9 +60,9 @@ async def finish(
         if (wrong := problem(outcome, state)) is not None:
             values["stopped"] = await _stopped(mediator, job) if cancel_on_failure else False
             raise error(*wrong, values)
-        if clock() - began < _SHORT:
-            await _next_second(mediator, state.start_time or job.submitted)
         if counted is not None:
+            if job.checkpoints and counted.run != Counters() and clock() - began < _SHORT:
+                await _next_second(mediator, state.start_time or job.submitted)
             await judge(source, target, job, state, counted, policies, options, values)
         if job.own and not job.continuous and not policies.keep_document:
             await stop(mediator, job.replicator_db, job.doc_id)

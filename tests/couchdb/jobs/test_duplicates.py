@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.blocking import run
 from airflow_provider_replicator.couchdb.jobs.choices import Policies, WaitLimits
-from airflow_provider_replicator.couchdb.jobs.duplicates import settle
 from airflow_provider_replicator.couchdb.jobs.job import Job
 from airflow_provider_replicator.couchdb.jobs.stop import stop
 from airflow_provider_replicator.couchdb.jobs.wait import wait
@@ -86,24 +86,20 @@ def test_replace_leaves_what_others_have_made(pair: Pair) -> None:
 def test_wait_runs_when_the_other_has_ended(pair: Pair) -> None:
     pair.fill(3)
     other = blocked_by_somebody(pair)
-    job = pair.submit()
-    outcome = run(wait(pair.client, job, LIMITS))
-    assert outcome.kind == "duplicate"
-    run(stop(pair.client, "_replicator", other, foreign=True))
-    settled = run(
-        settle(
-            pair.client,
-            pair.connection,
-            pair.connection,
-            pair.options(),
-            outcome,
-            owner=pair.owner("x"),
-            policies=Policies(on_duplicate="wait"),
-            limits=LIMITS,
-        )
-    )
-    assert settled.doc_id == job.doc_id
-    assert run(wait(pair.client, settled, LIMITS)).kind in ("completed", "duplicate")
+
+    def end() -> None:
+        with pair.connection.blocking() as client:
+            run(stop(client, "_replicator", other, foreign=True))
+
+    timer = threading.Timer(0.7, end)
+    timer.start()
+    try:
+        report = pair.replicate(policies=Policies(on_duplicate="wait"))
+    finally:
+        timer.join()
+    assert report["docs_written"] == 3
+    assert report["seconds"] > 0.7
+    assert pair.jobs() == []
 
 
 def test_wait_is_bounded(pair: Pair) -> None:
