@@ -61,9 +61,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a job's id is made with besides the document."""
+    """What a job's id is made with besides the document. ``server`` is the UUID of the server that runs it."""
 
-    server: str
+    server: Callable[[], str]
     since_counts: bool
     around: Surroundings
 
@@ -72,7 +72,7 @@ class Identity:
         code = None
         if filters.kind(replication.options) == "user":
             code = await fetch_code(replication, self.around)
-        base = checkpoint_id(replication, server=self.server, filter_code=code, since_counts=self.since_counts)
+        base = checkpoint_id(replication, server=self.server(), filter_code=code, since_counts=self.since_counts)
         return base, base + replication.suffix
 
 

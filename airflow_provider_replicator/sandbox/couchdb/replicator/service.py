@@ -44,7 +44,7 @@ class Replicator:
         new = instance.options.release >= _CHANGED_IN
         pace = Pace(instance.options.time_scale, instance.clock)
         around = Surroundings(pace, RateLimiter(pace), f"CouchDB-Replicator/{instance.options.version}")
-        identity = Identity(instance.uuid, new, around)
+        identity = Identity(lambda: instance.uuid, new, around)
         self.scheduler = Scheduler(instance.config, around, _rules(legacy=self._legacy, new=new))
         self.documents = Documents(self.scheduler, identity, instance.databases.get, self._habits())
         self.scheduler.events = self.documents

@@ -164,13 +164,13 @@ class Worker:
         encoded = orjson.dumps(document)
         batch.documents.append(encoded)
         batch.size += len(encoded)
-        batch.count(docs_read=1)
         if batch.size > _FLUSH_FROM:
             await self._flush(batch)
 
     async def _flush(self, batch: Batch) -> None:
         documents, batch.documents, batch.size = batch.documents, [], 0
         if documents:
+            batch.count(docs_read=len(documents))
             batch.stats += await self._write(documents)
 
     async def _write(self, documents: Sequence[bytes]) -> Stats:
