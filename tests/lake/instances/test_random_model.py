@@ -18,9 +18,8 @@ import pytest
 from airflow_provider_replicator.exceptions import LakeConflictError
 from airflow_provider_replicator.lake.feeds.options import MergeWhen
 from airflow_provider_replicator.lake.instances.options import InstancesOptions
-from airflow_provider_replicator.lake.objects import LocalObjects
-from airflow_provider_replicator.lake.table import Table
 from tests.acceptance.projects import Watched
+from tests.lake.crashing import Crashing
 from tests.lake.instances.world import CHANGES, NODES, SPACE, TYPES, options
 
 if TYPE_CHECKING:
@@ -39,10 +38,6 @@ MORE_TYPES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-class Crash(BaseException):
-    """The process ends here."""
-
-
 class Player:
     """Plays one game."""
 
@@ -53,22 +48,7 @@ class Player:
         self.more = list(MORE_TYPES)
         self.history = bool(seed % 3 == 0)
         self.expired = 0
-        self._crash_in: int | None = None
-        for owner, name in ((LocalObjects, "put_if_absent"), (Table, "append"), (Table, "replace")):
-            self._crashing(owner, name, monkeypatch)
-
-    def _crashing(self, owner: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        inner = getattr(owner, name)
-
-        def effect(*args: Any, **kwargs: Any) -> Any:
-            result = inner(*args, **kwargs)
-            if self._crash_in is not None:
-                self._crash_in -= 1
-                if self._crash_in < 0:
-                    raise Crash
-            return result
-
-        monkeypatch.setattr(owner, name, effect)
+        self.crashing = Crashing(monkeypatch)
 
     # -- the source
 
@@ -132,13 +112,7 @@ class Player:
         )
 
     def crashed_run(self) -> None:
-        self._crash_in = self.random.randint(0, 6)
-        try:
-            self.world.run(self.options())
-        except Crash:
-            pass
-        finally:
-            self._crash_in = None
+        self.crashing.after(self.random.randint(0, 6), lambda: self.world.run(self.options()))
 
     def run(self) -> None:
         """With edits at the source between its requests."""
