@@ -54,7 +54,7 @@ async def _continuous(database: Database, asked: Asked) -> AsyncIterator[bytes]:
             left -= len(page.rows)
             if page.rows:
                 yield b"".join(_lines(asked, page))
-            if asked.descending:
+            if asked.descending or not left:
                 break
             if page.rows and page.pending:
                 continue
