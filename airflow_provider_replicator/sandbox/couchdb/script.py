@@ -18,7 +18,14 @@ import orjson
 from airflow_provider_replicator.sandbox.couchdb import script_run as run
 from airflow_provider_replicator.sandbox.couchdb import script_values as values
 from airflow_provider_replicator.sandbox.couchdb.script_run import Run, Scope
-from airflow_provider_replicator.sandbox.couchdb.script_tokens import Token, UnreadableError, pattern, tokens, unquoted
+from airflow_provider_replicator.sandbox.couchdb.script_tokens import (
+    RESERVED,
+    Token,
+    UnreadableError,
+    pattern,
+    tokens,
+    unquoted,
+)
 from airflow_provider_replicator.sandbox.couchdb.script_values import UNDEFINED
 
 _LEVELS: list[dict[str, Callable[[Any, Any], Any]]] = [
@@ -129,7 +136,7 @@ class Parser:
             return lambda scope: run.throw(value(scope))
         value = self._expression()
         self._take(";")
-        return lambda scope: value(scope) and None
+        return run.ignored(value)
 
     def _if(self) -> Run:
         self._need("(")
@@ -227,6 +234,8 @@ class Parser:
             return run.constant(unquoted(token.text))
         if token.kind == "pattern":
             return run.constant(pattern(token.text))
+        if token.text in RESERVED:
+            raise UnreadableError(f"{token.text!r} is not supported")
         if token.kind == "name":
             return self._function() if token.text == "function" else run.variable(token.text)
         return self._grouped(token)

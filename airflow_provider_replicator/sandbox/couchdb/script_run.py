@@ -26,6 +26,15 @@ def throw(value: Any) -> None:
     raise ThrownError(value)
 
 
+def ignored(value: Run) -> Run:
+    """As a statement."""
+
+    def run(scope: Scope) -> None:
+        value(scope)
+
+    return run
+
+
 def constant(value: Any) -> Run:
     return lambda _: value
 

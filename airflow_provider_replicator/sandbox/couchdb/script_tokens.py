@@ -17,6 +17,27 @@ _TOKEN = re.compile(
 PATTERN = re.compile(r"/((?:[^/\\\n\[]|\\.|\[(?:[^\]\\]|\\.)*\])+)/([gimsuy]*)")
 #: before a slash, these mean that a value has ended: it divides
 _ENDS = (")", "]", "}")
+#: names that mean something, before which or after which no value has ended
+KEYWORDS = frozenset(("return", "throw", "typeof", "in", "else", "if", "var", "let", "const", "function"))
+#: names that mean something in JavaScript, but nothing here
+RESERVED = frozenset(
+    (
+        "new",
+        "this",
+        "for",
+        "while",
+        "do",
+        "switch",
+        "case",
+        "try",
+        "catch",
+        "delete",
+        "void",
+        "instanceof",
+        "class",
+        "await",
+    )
+)
 
 
 class Token(NamedTuple):
@@ -28,11 +49,17 @@ class UnreadableError(Exception):
     """The source is not of this language. The message says where."""
 
 
+def _ends_a_value(token: Token) -> bool:
+    if token.kind == "name":
+        return token.text not in KEYWORDS
+    return token.kind in ("number", "text") or token.text in _ENDS
+
+
 def tokens(source: str) -> list[Token]:
     found: list[Token] = []
     at = 0
     while at < len(source):
-        ended = bool(found) and (found[-1].kind in ("number", "name", "text") or found[-1].text in _ENDS)
+        ended = bool(found) and _ends_a_value(found[-1])
         matched = None if ended or source[at] != "/" or source[at + 1 : at + 2] in "/*" else PATTERN.match(source, at)
         if matched is not None:
             found.append(Token("pattern", matched.group()))
