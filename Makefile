@@ -27,11 +27,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: demo
-demo: env ## Replicate a real industrial data set between two local CDF projects with an Airflow DAG, and verify it
+demo: env ## Replicate a real industrial data set between local CDF projects and CouchDB servers with Airflow DAGs, and verify it
 	@$(CLEAN_ENV) $(BIN)/python -m scripts.demo
 
 .PHONY: up
-up: env ## Run Airflow (http://127.0.0.1:8080) with the sandbox, the connections and the data, until Ctrl-C
+up: env ## Run Airflow (http://127.0.0.1:8080) with local CDF, CouchDB and S3, the connections and the data, until Ctrl-C
 	@$(CLEAN_ENV) $(BIN)/python -m scripts.up
 
 .PHONY: pouchdb
