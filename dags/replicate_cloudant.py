@@ -101,6 +101,9 @@ with DAG(
             None, type=["null", "string"], description="Connection of the server that runs the jobs. Empty: the source."
         ),
         "databases": some_databases(),
+        "selector": Param(
+            None, type=["null", "object"], description="Only documents that this Mango selector matches. Empty: all."
+        ),
         "create_target": Param(True, type="boolean", description="Make databases that the target does not have."),
         "verify": Param(
             "revisions",
@@ -115,6 +118,7 @@ with DAG(
     CloudantReplicateOperator.partial(
         task_id="replicate",
         mediator_conn_id="{{ params.mediator_conn_id }}",
+        selector="{{ params.selector }}",
         create_target="{{ params.create_target }}",
         verify="{{ params.verify }}",
         repair="{{ params.repair }}",

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 #: Ends of the host names under which IBM serves Cloudant, and with it the dashboard.
 _CLOUDANT_HOSTS = (".cloudant.com", ".cloudantnosqldb.appdomain.cloud")
+#: The attribute of an operator that holds what it has pushed.
+_URLS = "_link_urls"
 
 
 class _PushedLink(BaseOperatorLink):
-    """An address that the task pushed as XCom. Empty where it pushed none: Airflow then shows the button as disabled."""
+    """An address that the task has pushed. Empty where it has pushed none: Airflow then shows the button as disabled."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        from airflow.sdk.execution_time.xcom import XCom
-
-        return XCom.get_value(ti_key=ti_key, key=self.xcom_key) or ""
+        """Airflow asks once more when the task ends, in the same process, and keeps the answer."""
+        urls: dict[str, str] = getattr(operator, _URLS, {})
+        return urls.get(self.xcom_key, "")
 
 
 class ReplicationDocumentLink(_PushedLink):
@@ -43,12 +45,13 @@ class CloudantDashboardLink(_PushedLink):
 
 def push_links(context: Context, *, base_url: str, replicator_db: str, doc_id: str | None) -> None:
     """Push where to look at ``doc_id`` (None: at all documents) of ``replicator_db`` on the server at ``base_url``."""
-    for link, url in (
-        (ReplicationDocumentLink(), document_url(base_url, replicator_db, doc_id)),
-        (CloudantDashboardLink(), dashboard_url(base_url)),
-    ):
-        if url:
-            context["ti"].xcom_push(key=link.xcom_key, value=url)
+    urls = {
+        ReplicationDocumentLink().xcom_key: document_url(base_url, replicator_db, doc_id),
+        CloudantDashboardLink().xcom_key: dashboard_url(base_url),
+    }
+    for key, url in urls.items():
+        context["ti"].xcom_push(key=key, value=url)
+    setattr(context["task"], _URLS, urls)
 
 
 def document_url(base_url: str, replicator_db: str, doc_id: str | None) -> str:

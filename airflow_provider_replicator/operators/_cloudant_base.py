@@ -45,9 +45,11 @@ class CouchOperator(BaseOperator):
     ui_color = "#ffe8e0"
 
     _stop: threading.Event | None = None
+    _told_to_stop = False
 
     def on_kill(self) -> None:
-        """End at the next request or pause; called by Airflow's signal handler."""
+        """End at the next request or pause; called by Airflow's signal handler, at any time."""
+        self._told_to_stop = True
         if self._stop is not None:
             self._stop.set()
 
@@ -55,6 +57,8 @@ class CouchOperator(BaseOperator):
     def _stoppable(self) -> Iterator[threading.Event]:
         """A block that ``on_kill`` ends with a TransientError, so that a worker that goes away leaves the task to another one."""
         self._stop = threading.Event()
+        if self._told_to_stop:
+            self._stop.set()
         try:
             yield self._stop
         except CancelledError:

@@ -112,7 +112,7 @@ class Flow:
         outcomes = tuple(self._meanwhile(outcome) for outcome in outcomes)
         if self.plan.level == "pending":
             stage = stage.with_(reached=tuple(outcome.state.checkpointed_source_seq for outcome in outcomes))
-        counted = self._finished(outcomes)
+        counted = self._finished(stage, outcomes)
         report = counted if stage.report is None else stage.report | {"repair": counted}
         return self.verified(stage.with_(report=report, jobs=()))
 
@@ -200,23 +200,23 @@ class Flow:
         self.store.save(stage)
         return stage
 
-    def _finished(self, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
+    def _finished(self, stage: Stage, outcomes: tuple[Outcome, ...]) -> dict[str, Any]:
         """The report of the job; of two, that of the first, with the other one under ``back``. What is permanent is raised first."""
         reports: list[dict[str, Any]] = []
         errors: list[ReplicatorError] = []
-        for outcome, back in zip(outcomes, (False, True), strict=False):
+        for leg, outcome in zip(self._legs_of(stage), outcomes, strict=True):
             try:
-                reports.append(self._finish(outcome, back))
+                reports.append(self._finish(leg, outcome))
             except ReplicatorError as error:  # the other one is finished all the same
                 errors.append(error)
         if errors:
             raise min(errors, key=lambda one: not isinstance(one, PermanentError))
         return reports[0] if len(reports) == 1 else reports[0] | {"back": reports[1]}
 
-    def _finish(self, outcome: Outcome, back: bool) -> dict[str, Any]:
+    def _finish(self, leg: Leg, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_replicator.couchdb.jobs.finish import finish
 
-        source, target = self._swapped(back)
+        source, target = self._swapped(leg.back)
         return blocking(
             finish(
                 self.clients.mediator,
@@ -226,6 +226,7 @@ class Flow:
                 outcome,
                 self.plan.policies,
                 cancel_on_failure=self.plan.cancel_on_failure,
+                options=leg.options,
             )
         )
 

@@ -26,7 +26,7 @@ class CloudantReplicateWindowOperator(CloudantReplicateOperator, WindowArguments
     """Replicate what the source has changed since the begin of a window, whatever the server's checkpoints say.
 
     Servers know no times: a job begins at a sequence and goes on to now. So each run keeps the sequence of the source from just before
-    it ran, in a document ``_local/…`` of the source, which is not replicated; the run of a window begins at the sequence that was
+    it ran, in a document ``_local/…`` of the target, which is not replicated; the run of a window begins at the sequence that was
     kept by the run of a window before. It copies at least what was changed in its window, and more where that is needed to be sure.
     Windows may be run again, in any order, and several at a time: where nothing was kept, everything is compared, and what is missing
     is copied.
@@ -98,6 +98,8 @@ class CloudantReplicateWindowOperator(CloudantReplicateOperator, WindowArguments
                 flow.plan.legs[0].options.source_db,
                 stream=self._stream(flow),
                 window=iso(self._window.start_ms),
+                store=flow.clients.target,  # a target that is made again has forgotten what it had
+                store_db=flow.plan.legs[0].options.target_db,
             )
         )
         self.log.info("%s", run.reason)
@@ -115,14 +117,13 @@ class CloudantReplicateWindowOperator(CloudantReplicateOperator, WindowArguments
         if stage.window is not None and report.get("state") == "completed":
             from airflow_provider_replicator.couchdb.jobs.windows import record
 
-            blocking(record(flow.clients.source, flow.plan.legs[0].options.source_db, stage.window))
+            blocking(record(flow.clients.target, flow.plan.legs[0].options.target_db, stage.window))
             report["since_window"] = stage.window.previous
         return super()._done(context, flow, stage.with_(report=report))
 
     def _stream(self, flow: Flow) -> str:
-        """One target and one selection of one task: what is kept for another one says nothing of it."""
+        """One source and one selection of one task: what is kept for another one says nothing of it."""
         from airflow_provider_replicator.core.checkpoint import fingerprint
 
-        leg, owner = flow.plan.legs[0], flow.plan.owner
-        target = flow.connections.target.base_url
-        return f"{owner.dag_id}.{owner.task_id}.{fingerprint(target=target, options=repr(leg.options))}"
+        owner, source = flow.plan.owner, flow.connections.source.base_url
+        return f"{owner.dag_id}.{owner.task_id}.{fingerprint(source=source, options=repr(flow.plan.legs[0].options))}"

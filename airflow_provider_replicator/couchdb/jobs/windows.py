@@ -120,9 +120,14 @@ def start_of(kept: Mapping[str, Any], window: str, identity: Mapping[str, str]) 
 
 
 def recorded(kept: Mapping[str, Any], run: WindowRun) -> dict[str, Any]:
-    """What is kept, with ``run``: the newest windows. Pure."""
+    """What is kept, with ``run``: the newest windows. Pure.
+
+    Of a window that is run again, the first sequence stays: the next window, run again alone, is then still whole.
+    """
     windows = dict(kept.get("windows") or {})
-    windows[run.window] = {"seq": run.last_seq, "identity": dict(run.identity)}
+    before = windows.get(run.window)
+    if before is None or _different(before.get("identity") or {}, run.identity):
+        windows[run.window] = {"seq": run.last_seq, "identity": dict(run.identity)}
     return {"stream": run.stream, "windows": {window: windows[window] for window in sorted(windows)[-_KEPT:]}}
 
 
