@@ -70,6 +70,8 @@ class Database:
         self.doc_del_count = 0
         self.deleted = False
         self.bytes = 0
+        #: asked about every document of a call before anything else is: one that raises refuses the whole call
+        self.admit: list[BeforeWrite] = []
         self.before_write: list[BeforeWrite] = []
         self.after_read: list[AfterRead] = []
         #: by the id of the design document
@@ -136,9 +138,10 @@ class Database:
     ) -> list[Written]:
         """Store each document or say why not. ``new_edits=False``: revisions come with their names, as a replicator brings them.
 
-        Raises CouchError for what is no document at all, or has stubs of attachments that there are not; then nothing of the
-        call is stored."""
+        Raises CouchError for what is no document at all, what ``admit`` refuses, and what has stubs of attachments that there are
+        not; then nothing of the call is stored."""
         drafts = [one if isinstance(one, Draft) else read_draft(one) for one in documents]
+        self._ask(self.admit, drafts, user, new_edits=new_edits)
         self._check_stubs(drafts, new_edits=new_edits)
         results = []
         for draft in drafts:
@@ -150,6 +153,11 @@ class Database:
                 results.append(Written(draft.doc_id, offered, error))
         self._number()
         return results
+
+    def _ask(self, hooks: Iterable[BeforeWrite], drafts: Iterable[Draft], user: User, *, new_edits: bool) -> None:
+        for hook in hooks:
+            for draft in drafts:
+                hook(self, draft, self.get(draft.doc_id), user, new_edits)
 
     def _check_stubs(self, drafts: Iterable[Draft], *, new_edits: bool) -> None:
         for draft in drafts:
@@ -245,7 +253,7 @@ class Database:
             document = self._new(draft.doc_id)
         else:
             self._count(document, -1)
-        fields = draft.fields(anew=bool(self.before_write))
+        fields = draft.fields(anew=bool(self.before_write or self.admit))
         self.bytes += len(fields)
         revision = Revision(path[0], deleted=draft.deleted, fields=fields, attachments=kept)
         document.tree.merge(revision, path)

@@ -32,7 +32,7 @@ class CouchControl(RemoteControl):
 
 class RunningCouch(RunningServer):
     """In the block, ``url`` and ``port`` say where it listens, and ``control`` is its remote control. ``args`` are further options of
-    the command, e.g. ``("--time-scale", "0.05")``."""
+    the command, e.g. ``("--time-scale", "0.05")``. Without a ``username`` everybody may everything."""
 
     def __init__(
         self,
@@ -49,7 +49,8 @@ class RunningCouch(RunningServer):
         self.port = port
         self.control = CouchControl("")
         named = [part for name in databases for part in ("--database", name)]
-        super().__init__(["couchdb", "--port", str(port), "--admin", f"{username}:{password}", *named, *args])
+        admin = ["--admin", f"{username}:{password}"] if username else []
+        super().__init__(["couchdb", "--port", str(port), *admin, *named, *args])
 
     def _listening(self, url: str) -> None:
         self.url = url
