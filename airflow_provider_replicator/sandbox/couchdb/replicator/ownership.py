@@ -29,9 +29,7 @@ def is_replicator_database(name: str) -> bool:
 def guard(database: Database, check: Callable[[Mapping[str, Any]], object]) -> None:
     """Have documents of this database checked when written, by ``check`` whether they can be jobs, and shown with care."""
 
-    def before_write(
-        database: Database, draft: Draft, current: dict[str, Any] | None, user: User, new_edits: bool
-    ) -> None:
+    def admit(database: Database, draft: Draft, current: dict[str, Any] | None, user: User, new_edits: bool) -> None:
         if draft.doc_id.startswith(DESIGN) or not new_edits or user is REPLICATOR:
             return
         _check_owner(database, draft, user)
@@ -42,7 +40,7 @@ def guard(database: Database, check: Callable[[Mapping[str, Any]], object]) -> N
         except RejectedDocumentError as error:
             raise forbidden(error.reason) from None
 
-    database.before_write.append(before_write)
+    database.admit.append(admit)
     database.after_read.append(_after_read)
 
 
