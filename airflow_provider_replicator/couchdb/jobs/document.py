@@ -82,17 +82,19 @@ def draft(
         "source": source.replication_endpoint(options.source_db, headers=headers),
         "target": target.replication_endpoint(options.target_db, headers=headers),
     }
+    marker = Marker(
+        **owner.as_dict(),
+        fingerprint=fingerprint(source=_who(ends["source"]), target=_who(ends["target"]), options=options.sent()),
+        submitted=submitted,
+    )
     sent = options.sent()
     if "doc_ids" in sent and "pouch" not in server.vendor.lower():
         sent["doc_ids"] = [escaped(one) for one in sent["doc_ids"]]
-    marker = Marker(
-        **owner.as_dict(),
-        fingerprint=fingerprint(source=_who(ends["source"]), target=_who(ends["target"]), options=sent),
-        submitted=submitted,
-    )
     return Draft(
         doc_id=doc_id or document_id(source.name, target.name, options, owner),
-        body=ends | sent | {MARKER: {"by": _MADE_BY, **asdict(marker), "draft": uuid.uuid4().hex}},
+        body={name: _written(end) for name, end in ends.items()}
+        | sent
+        | {MARKER: {"by": _MADE_BY, **asdict(marker), "draft": uuid.uuid4().hex}},
         marker=marker,
         source_url=redacted(ends["source"]["url"]),
         target_url=redacted(ends["target"]["url"]),
@@ -133,6 +135,11 @@ def marker_of(document: Mapping[str, Any]) -> Marker | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _written(endpoint: Mapping[str, Any]) -> Mapping[str, Any] | str:
+    """As it is, or only its URL, if there is no more: PouchDB passes over objects without headers."""
+    return endpoint if len(endpoint) > 1 else str(endpoint["url"])
 
 
 def _who(endpoint: Mapping[str, Any]) -> tuple[str, str]:

@@ -98,26 +98,33 @@ class _Submission:
     async def run(self) -> Job:
         """PUT, and look what is there where that is refused, until one of both succeeds."""
         rev: str | None = None
+        # v1 servers refuse to write over a live document as if it were a matter of access: there it is looked for first.
+        written = self.job.scheduler and await self._put(rev)
         for attempt in range(_ATTEMPTS):
-            body = dict(self.draft.body) | ({} if rev is None else {"_rev": rev})
-            try:
-                await databases.put_document(self.mediator, self.job.replicator_db, self.job.doc_id, body)
-            except CouchConflictError:
-                if attempt:
-                    await self.mediator.transport.sleep(pause(attempt))
-            else:
+            if written:
                 return self.job
             existing = await databases.get_document(self.mediator, self.job.replicator_db, self.job.doc_id)
-            if existing is None:
-                rev = None
-                continue
-            if self.draft.is_in(existing):
-                return self.job
-            found = await self._existing(existing)
-            if isinstance(found, Job):
-                return found
-            rev = found
+            rev = None
+            if existing is not None:
+                if self.draft.is_in(existing):
+                    return self.job
+                found = await self._existing(existing)
+                if isinstance(found, Job):
+                    return found
+                rev = found
+            if attempt:
+                await self.mediator.transport.sleep(pause(attempt))
+            written = await self._put(rev)
         raise ReplicationStalledError(f"document {self.job.doc_id} changes whenever it is to be written: try again")
+
+    async def _put(self, rev: str | None) -> bool:
+        """False: there is another revision than ``rev``."""
+        body = dict(self.draft.body) | ({} if rev is None else {"_rev": rev})
+        try:
+            await databases.put_document(self.mediator, self.job.replicator_db, self.job.doc_id, body)
+        except CouchConflictError:
+            return False
+        return True
 
     async def _existing(self, existing: Mapping[str, Any]) -> Job | str | None:
         """The job that is followed instead, or the revision to write over; None: it is gone, write anew."""

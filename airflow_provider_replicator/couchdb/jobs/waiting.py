@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.core.progress import duration
@@ -27,6 +28,8 @@ _GROWTH = 0.2
 _JITTER = 0.1
 #: A job "runs" from the moment when it is told to: only after so many seconds without a crash does that mean something.
 _SETTLED = 15.0
+#: Seconds until a server tries again after the first crash; twice as many after each further one.
+_BACK_OFF = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +103,14 @@ class Waiting:
             self._crash_marks.clear()
         if state.crashing:
             self._crash_marks.add(state.last_updated)
-            self.crashes = max(self.crashes, self._in_a_row(state))
+            self.crashes = max(self.crashes, self._in_a_row(state, now))
 
-    def _in_a_row(self, state: JobState) -> int:
-        return state.error_count or len(self._crash_marks)  # v1 servers do not count
+    def _in_a_row(self, state: JobState, now: float) -> int:
+        """Crashes. v1 servers do not count them: seen at different moments, or as many as there must have been by now."""
+        if state.error_count:
+            return state.error_count
+        lasted = now - self._since["crash"]
+        return max(len(self._crash_marks), 1 + int(log2(1 + lasted / _BACK_OFF)))
 
     def _end(self, state: JobState, now: float, pending: int | None) -> Ended | None:
         waited = now - self._since[state.state]
@@ -132,7 +139,7 @@ class Waiting:
         return Ended("failed", _sentence("the server gave up", state))
 
     def _crashing(self, state: JobState, now: float) -> Ended | None:
-        crashes, limits = self._in_a_row(state), self._limits
+        crashes, limits = self._in_a_row(state, now), self._limits
         if state.error_class == "fatal":
             return Ended("failed", _sentence("it cannot work like this", state))
         if state.error_class == "grace" and crashes > limits.grace_crashes:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.blocking import run
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.states import State
 
 Doc = dict[str, Any]
+T = TypeVar("T")
 #: Enough for every wait of these tests, whoever else uses the machine.
 LIMITS = WaitLimits(timeout=60, max_crashes=10)
 REFUSE_BAD = "function(doc, old, user) { if (doc.bad) { throw({forbidden: 'no bad ones'}); } }"
@@ -128,9 +128,8 @@ class Pair:
         """The state of the job as soon as it is one of these."""
         return self.once(lambda: self.state(job), lambda state: state.state in states, within)
 
-    def once(self, look: Callable[[], Any], check: Callable[[Any], bool], within: float = 30.0) -> Any:
+    def once(self, look: Callable[[], T], check: Callable[[T], bool], within: float = 30.0) -> T:
         """What there is to see as soon as it is as it should be."""
-        seen: Sequence[Any] = ()
         for _ in range(round(within / 0.02)):
             seen = look()
             if check(seen):

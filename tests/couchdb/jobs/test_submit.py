@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.auth.credentials import BasicAuth
 from airflow_provider_replicator.couchdb.blocking import run
-from airflow_provider_replicator.couchdb.jobs.choices import Policies
+from airflow_provider_replicator.couchdb.jobs.choices import Policies, WaitLimits
 from airflow_provider_replicator.couchdb.jobs.finish import finish
 from airflow_provider_replicator.couchdb.jobs.job import Job
+from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
 from airflow_provider_replicator.couchdb.jobs.submit import submit
 from airflow_provider_replicator.couchdb.jobs.wait import wait
 from airflow_provider_replicator.exceptions import ConfigurationError, ReplicationFailedError
@@ -191,3 +194,22 @@ def test_a_replicator_database_of_its_own(pair: Pair, couch: CouchConnection) ->
             run(databases.drop(mediator, own.replicator_db))
     assert (report["replicator_db"], report["docs_written"]) == (own.replicator_db, 3)
     assert len(pair.ids()) == 3
+
+
+def test_in_an_event_loop(pair: Pair, couch: CouchConnection) -> None:
+    """As triggers do it: the job, the limits and the outcome travel as JSON in between."""
+    pair.fill(4)
+
+    async def in_the_triggerer(kwargs: Any) -> Any:
+        async with couch.client() as mediator:
+            limits = WaitLimits.from_dict(kwargs["limits"])
+            outcome = await wait(mediator, Job.from_dict(kwargs["job"]), limits, started_at=kwargs["started_at"])
+            return outcome.to_dict()
+
+    job = pair.submit()
+    kwargs = {"job": job.to_dict(), "limits": LIMITS.as_dict(), "started_at": job.submitted_at}
+    event = asyncio.run(in_the_triggerer(json.loads(json.dumps(kwargs))))
+    outcome = Outcome.from_dict(json.loads(json.dumps(event)))
+    assert outcome.ok
+    report = run(finish(pair.client, pair.client, pair.client, job, outcome, Policies()))
+    assert report["docs_written"] == 4

@@ -99,6 +99,8 @@ def test_servers_that_count_no_crashes_are_counted_for() -> None:
     ended = play(list(enumerate(errors)))
     assert ended is not None
     assert "crashed 3 times" in ended.reason
+    same = crash(0, state="error", at="10:00")
+    assert play([(0, same), (29, same), (31, same), (89, same), (91, same)], max_crashes=3) is not None
     between = [(0.0, errors[0]), (1.0, RUNNING), (2.0, errors[2]), (3.0, RUNNING), (4.0, errors[3])]
     assert play(between) is None
 

@@ -70,8 +70,7 @@ class Stream:
     def run(self, window: str) -> dict[str, Any]:
         """One whole run of a window."""
         begun = WindowRun.from_dict(self.begin(window).to_dict())
-        options = {} if begun.since_seq is None else {"since_seq": begun.since_seq}
-        report = self.pair.replicate(**options)
+        report = self.pair.replicate(since_seq=begun.since_seq)
         run(record(self.pair.client, self.pair.source, begun))
         return report
 
