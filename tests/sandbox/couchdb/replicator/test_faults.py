@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +123,31 @@ def test_a_session_that_ends_is_renewed(couch: Couch, pair: Pair) -> None:
     job = couch.job("job")
     assert job is not None
     assert "crashed" not in [event["type"] for event in job["history"]]
+
+
+def test_a_job_goes_on_from_its_checkpoint_after_a_kill(other: RunningCouch, tmp_path: Path) -> None:
+    there = theirs(other)
+    there.fill("theirs", 400)
+    there.make("copies")
+    there.control.fault(path="/copies/_bulk_docs", kind="delay", seconds=0.05, times=None)
+    args = ("--time-scale", "0.02", "--data", str(tmp_path / "couch"))
+    small = {"worker_processes": 1, "worker_batch_size": 20, "checkpoint_interval": 5000}
+    with RunningCouch(args=args) as server:
+        couch, port = Couch(server), server.port
+        couch.submit("job", {"source": there.end("theirs"), "target": there.end("copies"), **small})
+        until(lambda: there.local("copies"))
+        couch.close()
+        os.kill(server.pid, signal.SIGKILL)
+    (before,) = there.local("copies")
+    with RunningCouch(args=args, port=port) as server:
+        couch = Couch(server)
+        info = couch.becomes("job", "completed")["info"]
+        couch.close()
+    (after,) = there.local("copies")
+    assert (there.count("copies"), info["revisions_checked"]) == (400, 400)
+    assert after["history"][1:] == before["history"]
+    assert after["history"][0]["start_last_seq"] == before["source_last_seq"]
+    there.close()
 
 
 def test_a_server_between_two_others(couch: Couch, pair: Pair, other: RunningCouch) -> None:
