@@ -11,6 +11,7 @@ from airflow_provider_replicator.operators.cloudant_jobs import (
 from airflow_provider_replicator.operators.cloudant_replicate import CloudantReplicateOperator
 from airflow_provider_replicator.operators.cloudant_verify import CloudantVerifyReplicationOperator
 from airflow_provider_replicator.operators.cloudant_window import CloudantReplicateWindowOperator
+from airflow_provider_replicator.operators.delta_lake_documents import CloudantToDeltaOperator
 
 __all__ = [
     "CloudantBidirectionalReplicateOperator",
@@ -18,5 +19,6 @@ __all__ = [
     "CloudantReplicateOperator",
     "CloudantReplicateWindowOperator",
     "CloudantStopReplicationOperator",
+    "CloudantToDeltaOperator",
     "CloudantVerifyReplicationOperator",
 ]

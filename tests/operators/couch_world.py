@@ -87,6 +87,9 @@ class World:
         state: str | None = self.couch.get("_scheduler", "docs", "_replicator", doc_id)["state"]
         return state
 
+    def state_of_all(self) -> set[str | None]:
+        return {self.state(job["_id"]) for job in self.jobs()}
+
     def once(self, source: Database, state: str) -> Doc:
         """The document of the job that reads ``source``, as soon as the job is in that state."""
 
@@ -107,10 +110,8 @@ class World:
 
     def clear(self) -> None:
         self.control.clear_faults()
-        names = {self.server.at(name) for name in self.made}
         for doc in self.jobs():
-            if doc["source"]["url"].rstrip("/") in names:
-                self.until(partial(self._removed, doc["_id"]))
+            self.until(partial(self._removed, doc["_id"]))
         for name in self.made:
             assert self.couch.ask("DELETE", name).status_code in (200, 404)
 
