@@ -12,7 +12,7 @@ from airflow_provider_replicator.couchdb.jobs import sequences
 from airflow_provider_replicator.couchdb.jobs.document import Draft, draft, marker_of
 from airflow_provider_replicator.couchdb.jobs.job import Job
 from airflow_provider_replicator.couchdb.jobs.server_time import server_time
-from airflow_provider_replicator.couchdb.jobs.states import JobState, read_state
+from airflow_provider_replicator.couchdb.jobs.states import JobState, read_state, state_of
 from airflow_provider_replicator.couchdb.jobs.stop import check_ours, pause, stop_and_forget
 from airflow_provider_replicator.exceptions import (
     ConfigurationError,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.jobs.options import ReplicationOptions
 
 _ATTEMPTS = 10
+#: Pauses between looks for a job's name, in seconds.
+_NAMED_WITHIN = (0.02, 0.03, 0.05, 0.1, 0.2, 0.4)
 #: What is done with a document that is there already: follow it; write over it, which starts an ended job again; or delete it first,
 #: because a live job goes on as it is while only its document changes.
 Step = Literal["adopt", "overwrite", "restart"]
@@ -83,7 +85,7 @@ async def submit(
         submitted=written.marker.submitted,
         submitted_at=clock(),
     )
-    made = await _Submission(mediator, job, written, owner, policies).run()
+    made = await _named(mediator, await _Submission(mediator, job, written, owner, policies).run())
     return replace(made, requests=mediator.requests - before)
 
 
@@ -155,6 +157,20 @@ def decide(existing: Mapping[str, Any], written: Draft, state: JobState, policie
     if state.state in ("failed", "gone"):
         return "overwrite"
     return "adopt" if same and not state.crashing and written.says(existing) else "restart"
+
+
+async def _named(mediator: CouchClient, job: Job) -> Job:
+    """With the server's name of it, which it has within milliseconds and loses when it has ended; without, if it takes longer.
+
+    What a run has copied is looked up under that name.
+    """
+    for seconds in _NAMED_WITHIN if job.scheduler and job.job_id is None else ():
+        state = await state_of(mediator, job)
+        job = job.seen(state)
+        if job.job_id is not None or state.terminal or state.state == "gone":
+            break
+        await mediator.transport.sleep(seconds)
+    return job
 
 
 async def _check_since(

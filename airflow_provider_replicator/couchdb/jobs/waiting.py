@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.core.progress import duration
+from airflow_provider_replicator.couchdb.jobs.crashes import CrashRow
 from airflow_provider_replicator.couchdb.jobs.errors import advice
 
 if TYPE_CHECKING:
@@ -20,16 +20,10 @@ if TYPE_CHECKING:
 #: For the first seconds looks are close, for jobs that take no longer; then the pause grows with the time waited already.
 _CLOSE = 0.5
 _CLOSE_FOR = 5.0
-#: Even closer, until the job's id was seen: ended jobs have none, and counts of a run are looked up by it.
-_CLOSEST = 0.03
-_CLOSEST_GROWTH = 0.5
-_CLOSEST_FOR = 1.0
 _GROWTH = 0.2
 _JITTER = 0.1
 #: A job "runs" from the moment when it is told to: only after so many seconds without a crash does that mean something.
 _SETTLED = 15.0
-#: Seconds until a server tries again after the first crash; twice as many after each further one.
-_BACK_OFF = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +45,8 @@ class Waiting:
         self._until = until
         self._started = started
         self._since: dict[str, float] = {}
-        self._crash_marks: set[str | None] = set()
+        self._row = CrashRow()
         self._drained = 0
-        self._named = False
         self.states: list[str] = []
         self.crashes = 0
 
@@ -63,7 +56,6 @@ class Waiting:
             self._since.pop("source", None)
         if state.state not in self.states:
             self.states.append(state.state)
-        self._named = self._named or state.job_id is not None
         self._keep_times(state, now)
         return self._end(state, now, pending) or self._out_of_time(now, state.state, state.error)
 
@@ -85,32 +77,18 @@ class Waiting:
         """Seconds until the next look: longer after a look that has cost several ``requests``, never past the time-out."""
         elapsed = max(0.0, now - self._started)
         grown = _CLOSE if elapsed < _CLOSE_FOR else max(_CLOSE, elapsed * _GROWTH)
-        if not self._named and elapsed < _CLOSEST_FOR:
-            grown = max(_CLOSEST, elapsed * _CLOSEST_GROWTH)
         pause = min(grown, self._limits.poll_interval) * random.uniform(1 - _JITTER, 1 + _JITTER) * max(1, requests)
         timeout = self._limits.timeout
         return pause if timeout is None else max(0.01, min(pause, self._started + timeout - now))
 
     def _keep_times(self, state: JobState, now: float) -> None:
-        """Since when the job is in this state, or crashing: running in between does not count as long as crashes are counted."""
-        crashing = state.crashing or (state.state == "running" and state.error_count > 0)
-        kept = {state.state, "source"} | ({"crash"} if crashing else set())
+        """Since when the job is in this state; what else is waited for goes on."""
+        kept = {state.state, "source"}
         self._since = {name: moment for name, moment in self._since.items() if name in kept}
-        self._since.setdefault(state.state, now)
-        if crashing:
-            self._since.setdefault("crash", now)
-        else:
-            self._crash_marks.clear()
+        since = self._since.setdefault(state.state, now)
+        self._row.observe(state, now, now - since)
         if state.crashing:
-            self._crash_marks.add(state.last_updated)
-            self.crashes = max(self.crashes, self._in_a_row(state, now))
-
-    def _in_a_row(self, state: JobState, now: float) -> int:
-        """Crashes. v1 servers do not count them: seen at different moments, or as many as there must have been by now."""
-        if state.error_count:
-            return state.error_count
-        lasted = now - self._since["crash"]
-        return max(len(self._crash_marks), 1 + int(log2(1 + lasted / _BACK_OFF)))
+            self.crashes = max(self.crashes, self._row.count(state, now))
 
     def _end(self, state: JobState, now: float, pending: int | None) -> Ended | None:
         waited = now - self._since[state.state]
@@ -139,14 +117,14 @@ class Waiting:
         return Ended("failed", _sentence("the server gave up", state))
 
     def _crashing(self, state: JobState, now: float) -> Ended | None:
-        crashes, limits = self._in_a_row(state, now), self._limits
+        crashes, limits = self._row.count(state, now), self._limits
         if state.error_class == "fatal":
             return Ended("failed", _sentence("it cannot work like this", state))
         if state.error_class == "grace" and crashes > limits.grace_crashes:
             return Ended("failed", _sentence(f"crashed {crashes} times", state))
         if crashes >= limits.max_crashes:
             return Ended("stalled", _sentence(f"crashed {crashes} times in a row (max_crashes)", state))
-        lasted = now - self._since["crash"]
+        lasted = self._row.lasted(now)
         if limits.crash_timeout is not None and lasted >= limits.crash_timeout:
             return Ended("stalled", _sentence(f"crashing for {duration(lasted)} (crash_timeout)", state))
         return None

@@ -37,6 +37,10 @@ def play(
     return waiting.observe(state, moment, pending=pending)
 
 
+def copied(written: int) -> JobState:
+    return look("running", counters=Counters(docs_written=written))
+
+
 RUNNING = look("running")
 
 
@@ -78,7 +82,45 @@ RUNNING = look("running")
             "stalled",
             "crashing for 1 min 30 s",
         ),
-        ([(0, crash(1)), (30, RUNNING), (50, crash(1)), (130, crash(1))], {"crash_timeout": 90}, None, ""),
+        # neither does running without copying anything; copying does
+        (
+            [(0, crash(1)), (30, RUNNING), (50, crash(1)), (90, crash(1))],
+            {"crash_timeout": 90},
+            "stalled",
+            "crash_timeout",
+        ),
+        (
+            [(0, copied(5)), (1, crash(1)), (30, copied(6)), (50, crash(1)), (130, crash(1))],
+            {"crash_timeout": 90},
+            None,
+            "",
+        ),
+        # a job that hangs for minutes before it crashes has always crashed "once", as servers count
+        (
+            [
+                (0, crash(1, at="a")),
+                (90, copied(5)),
+                (250, crash(1, at="b")),
+                (300, copied(5)),
+                (500, crash(1, at="c")),
+            ],
+            {},
+            "stalled",
+            "crashed 3 times in a row",
+        ),
+        (
+            [
+                (0, crash(1, at="a")),
+                (90, copied(5)),
+                (250, crash(1, at="b")),
+                (300, copied(6)),
+                (500, crash(1, at="c")),
+            ],
+            {},
+            None,
+            "",
+        ),
+        ([(0, crash(1, at="a")), (9, RUNNING), (700, RUNNING), (701, crash(1, at="b"))], {"max_crashes": 2}, None, ""),
         ([(0, crash(2)), (90, look("running", error_count=2)), (120, look("completed"))], {}, "completed", ""),
     ],
 )
@@ -101,7 +143,7 @@ def test_servers_that_count_no_crashes_are_counted_for() -> None:
     assert "crashed 3 times" in ended.reason
     same = crash(0, state="error", at="10:00")
     assert play([(0, same), (29, same), (31, same), (89, same), (91, same)], max_crashes=3) is not None
-    between = [(0.0, errors[0]), (1.0, RUNNING), (2.0, errors[2]), (3.0, RUNNING), (4.0, errors[3])]
+    between = [(0, errors[0]), (1, copied(1)), (2, errors[2]), (3, copied(2)), (4, errors[3])]
     assert play(between) is None
 
 
@@ -193,11 +235,11 @@ def test_a_source_that_does_not_say_what_is_left_is_tolerated_for_a_while() -> N
     assert waiting.source_unreachable(200, "refused") is not None
 
 
-def requests_within(seconds: float, *, cost: int = 1, seed: int = 0, started: float = 0.0, named: bool = False) -> int:
+def requests_within(seconds: float, *, cost: int = 1, seed: int = 0, started: float = 0.0) -> int:
     """HTTP requests of a wait that lasts so long, with looks of that many requests each."""
     waiting, now, requests, random = Waiting(WaitLimits(), until="completed", started=started), 0.0, 0, Random(seed)
     while now < seconds:
-        waiting.observe(look("running", job_id="1f" if named else None), now)
+        waiting.observe(RUNNING, now)
         requests += cost
         now += waiting.pause(now, random, requests=cost)
     return requests
@@ -210,8 +252,8 @@ def test_an_hour_costs_at_most_300_requests(cost: int, seed: int) -> None:
 
 
 def test_the_first_looks_are_close() -> None:
-    assert 9 <= requests_within(5, named=True) <= 13
-    assert 240 <= requests_within(3600, named=True) <= 280
+    assert 9 <= requests_within(5) <= 13
+    assert 240 <= requests_within(3600) <= 280
 
 
 def test_a_wait_that_is_taken_up_again_stays_rare() -> None:
