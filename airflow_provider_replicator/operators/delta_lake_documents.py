@@ -57,7 +57,7 @@ class CloudantToDeltaOperator(ToDeltaOperator):
     :param resync: read everything anew, and remove what is no longer there
     :param on_schema_change: ``evolve`` (default): newly declared columns are added, and everything is read anew for their values.
         ``freeze``: they are an error
-    :param merge_when: when waiting changes are merged, at the first of: ``{"share": 0.1, "rows": 250000, "megabytes": 256,
+    :param merge_when: when waiting changes are merged, at the first of: ``{"share": 0.1, "rows": 250000, "megabytes": 128,
         "batches": 100, "hours": 24, "small_table": 50000}`` (the defaults; null for never)
     :param page_size: the most documents of one request (2000). Large documents make it smaller by themselves, and so does a server
         that answers that it takes too long

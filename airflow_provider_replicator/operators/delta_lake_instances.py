@@ -53,7 +53,7 @@ class CdfToDeltaInstancesOperator(CdfToDeltaOperator):
     :param resync: read everything anew, and remove what is no longer there
     :param on_schema_change: ``evolve`` (default): new properties become new columns, and everything is read anew for their values.
         ``freeze``: they are an error
-    :param merge_when: when waiting changes are merged, at the first of: ``{"share": 0.1, "rows": 250000, "megabytes": 256,
+    :param merge_when: when waiting changes are merged, at the first of: ``{"share": 0.1, "rows": 250000, "megabytes": 128,
         "batches": 100, "hours": 24, "small_table": 50000}`` (the defaults; null for never)
     :param page_size: instances of a page of changes, at most 2000. Shrinks by itself while CDF answers that it takes too long
     :param load_page_size: of the first load, at most 10 000

@@ -25,7 +25,7 @@ class MergeWhen:
     small_table: int = 50_000
     share: float | None = 0.1
     rows: int | None = 250_000
-    megabytes: float | None = 256.0
+    megabytes: float | None = 128.0
     batches: int | None = 100
     hours: float | None = 24.0
 

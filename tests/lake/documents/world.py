@@ -82,7 +82,8 @@ class World:
         self.write(*({"_id": f"d{n}", "n": n, "name": f"Pump {n}", **more} for n in numbers))
 
     def delete(self, *ids: str) -> None:
-        self.write(*({"_id": one, "_deleted": True} for one in ids))
+        """Those of them that are there."""
+        self.write(*({"_id": one, "_deleted": True} for one in self.revisions(ids)))
 
     def revisions(self, ids: Iterable[str]) -> dict[str, str]:
         rows = self.ask(lambda client: databases.all_docs(client, self.database, keys=list(ids)))
