@@ -12,8 +12,13 @@ from airflow_provider_replicator.sandbox.couchdb.errors import bad_request
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN = bytes.maketrans(b"-_", b"+/")
-#: what every sequence of a CouchDB begins with
-_MARK = b"\x83P\x00\x00\x00"
+#: A sequence is an Erlang term: ``[{Node, [0, 4294967295], {Number, <<7 bytes of the shard's uuid>>, Node}}]``, one shard here. Its
+#: pieces are as long as threes of bytes, so that base64 of the whole is that of the pieces.
+_NODE = b"w\x0fcouch@127.0.0.1"
+_BEFORE_NUMBER = b"\x83l\0\0\0\1h\3" + _NODE + b"l\0\0\0\2a\0n\4\0\xff\xff\xff\xffjh\3n\6\0"
+_AFTER_NUMBER = b"m\0\0\0\7%s" + _NODE + b"j"
+#: Terms of other databases and servers begin so: not compressed, or compressed.
+_TERMS = (b"\x83l", b"\x83P")
 _NUMBER_BYTES = 6
 _COMPACT_FROM = 1024
 
@@ -81,16 +86,15 @@ class ChangeLog:
 
 
 class Sequences:
-    """Numbers as the opaque strings of one database: ``12-g1AAAA…``. Only the part after the dash counts."""
+    """Numbers as the opaque strings of one database: ``12-g2wAAAAB…``. Only the part after the dash counts."""
 
     def __init__(self, uuid: str) -> None:
-        head = _MARK + bytes.fromhex(uuid)[:7]
-        self._head = head
-        self._prefix = b"-" + binascii.b2a_base64(head, newline=False).translate(_URL_SAFE)
+        self._tail = _AFTER_NUMBER % bytes.fromhex(uuid)[:7]
+        self._prefix = b"-" + _base64(_BEFORE_NUMBER)
+        self._suffix = _base64(self._tail)
 
     def encode(self, number: int) -> bytes:
-        tail = binascii.b2a_base64(number.to_bytes(_NUMBER_BYTES, "big"), newline=False)
-        return b"%d%s%s" % (number, self._prefix, tail.translate(_URL_SAFE))
+        return b"%d%s%s%s" % (number, self._prefix, _base64(number.to_bytes(_NUMBER_BYTES, "little")), self._suffix)
 
     def decode(self, text: str) -> int:
         """A sequence of another database means the beginning, as on the real server. Raises 400 for what is none."""
@@ -99,9 +103,15 @@ class Sequences:
         matched = re.fullmatch(r'(?:\[\d+\s*,\s*"([^"]*)"\]|"?(?:\d+-)?([^"]*)"?)', text)
         opaque = (matched.group(1) or matched.group(2) or "") if matched else ""
         try:
-            raw = binascii.a2b_base64(opaque.encode("ascii").translate(_PLAIN), strict_mode=True)
+            padded = opaque.encode("ascii") + b"=" * (-len(opaque) % 4)
+            raw = binascii.a2b_base64(padded.translate(_PLAIN), strict_mode=True)
         except (ValueError, binascii.Error):
             raw = b""
-        if len(raw) <= _NUMBER_BYTES or not raw.startswith(_MARK):
+        if len(raw) <= _NUMBER_BYTES or not raw.startswith(_TERMS):
             raise bad_request("Malformed sequence supplied in 'since' parameter.")
-        return int.from_bytes(raw[-_NUMBER_BYTES:], "big") if raw[:-_NUMBER_BYTES] == self._head else 0
+        ours = raw.startswith(_BEFORE_NUMBER) and raw[len(_BEFORE_NUMBER) + _NUMBER_BYTES :] == self._tail
+        return int.from_bytes(raw[len(_BEFORE_NUMBER) :][:_NUMBER_BYTES], "little") if ours else 0
+
+
+def _base64(data: bytes) -> bytes:
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE)

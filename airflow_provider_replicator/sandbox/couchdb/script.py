@@ -4,7 +4,7 @@
 ``function (a, b) { … }`` or ``(a, b) => …`` with the statements ``var``/``let``/``const``, ``if``/``else``, ``return``, ``throw`` and
 expressions; operators ``?: || && ?? == != === !== < <= > >= in + - * / % ! typeof``; members, calls, function expressions, strings,
 numbers, arrays, objects, regular expressions. No loops, no assignment, no ``new``, no ``this``. What strings and arrays can do is in
-:mod:`.script_values`; besides there are ``isArray``, ``Array.isArray``, ``Object.keys``, ``JSON.stringify``, ``toJSON``, ``log``.
+:mod:`.script_values`, what else there is in :mod:`.script_globals`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from airflow_provider_replicator.sandbox.couchdb import script_run as run
 from airflow_provider_replicator.sandbox.couchdb import script_values as values
+from airflow_provider_replicator.sandbox.couchdb.script_globals import GLOBALS
 from airflow_provider_replicator.sandbox.couchdb.script_run import Run, Scope
 from airflow_provider_replicator.sandbox.couchdb.script_tokens import (
     RESERVED,
@@ -42,19 +41,6 @@ _LEVELS: list[dict[str, Callable[[Any, Any], Any]]] = [
     {"*": values.arithmetic("*"), "/": values.arithmetic("/"), "%": values.arithmetic("%")},
 ]
 
-_GLOBALS: Scope = {
-    "undefined": UNDEFINED,
-    "true": True,
-    "false": False,
-    "null": None,
-    "isArray": lambda value: isinstance(value, list),
-    "Array": {"isArray": lambda value: isinstance(value, list)},
-    "Object": {"keys": lambda value: list(value)},
-    "JSON": {"stringify": lambda value: orjson.dumps(value).decode()},
-    "log": lambda *_: UNDEFINED,
-    "toJSON": lambda value: orjson.dumps(value).decode(),
-}
-
 
 class Parser:
     """By recursive descent, straight into closures."""
@@ -69,7 +55,7 @@ class Parser:
         self._take(";")
         if self._now.kind != "end":
             raise UnreadableError(f"unexpected {self._now.text!r} after the function")
-        value = made(dict(_GLOBALS))
+        value = made(dict(GLOBALS))
         if not callable(value):
             raise UnreadableError("expression does not eval to a function")
         return value  # type: ignore[no-any-return]

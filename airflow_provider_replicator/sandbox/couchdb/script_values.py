@@ -30,7 +30,9 @@ class ScriptError(Exception):
 
 
 def truth(value: Any) -> bool:
-    return bool(value) if not isinstance(value, list | dict) else True
+    if isinstance(value, list | dict):
+        return True
+    return bool(value) and value == value  # NaN is not itself
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -59,9 +61,13 @@ def number(value: Any) -> float:
     if value is None:
         return 0
     try:
-        return float(value or 0) if isinstance(value, str) else math.nan
+        return _plain(float(value or 0)) if isinstance(value, str) else math.nan
     except ValueError:
         return math.nan
+
+
+def _plain(value: float) -> float:
+    return int(value) if value.is_integer() else value
 
 
 def text(value: Any) -> str:

@@ -53,6 +53,10 @@ DOC: dict[str, Any] = {
         ("doc.none ?? 'default'", "default"),
         ("!doc.yes || (doc.n < 3 || doc.n >= 3)", True),
         ("JSON.stringify({a: [1, 'b'], n: doc.n})", '{"a":[1,"b"],"n":3}'),
+        ("parseInt('12px') + parseInt(doc.none || 8, 10) + parseFloat('.5')", 20.5),
+        ("isNaN(parseInt('x')) && !NaN && Number('4') === 4 && String(4.0) === '4'", True),
+        ("Math.max(1, Math.floor(doc.n / 2), Math.round(2.5)) + Math.abs(-1) + Math.min(4, 5) - Math.ceil(0.1)", 7),
+        ("JSON.parse('{\"a\": [1]}').a[0]", 1),
         ("'it\\'s \\u00fc'", "it's ü"),
     ],
 )
