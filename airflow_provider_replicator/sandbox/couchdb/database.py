@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One database: its documents, the order of their updates, and the rules for writing."""
+"""One database: the rules for writing to it, and who is told."""
 
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +12,13 @@ from airflow_provider_replicator.sandbox.couchdb import attachments
 from airflow_provider_replicator.sandbox.couchdb.config import Config
 from airflow_provider_replicator.sandbox.couchdb.documents import Document
 from airflow_provider_replicator.sandbox.couchdb.drafts import DESIGN, Draft, read_draft
-from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, conflict, not_found
+from airflow_provider_replicator.sandbox.couchdb.errors import CouchError, bad_request, conflict
 from airflow_provider_replicator.sandbox.couchdb.hashing import new_rev
 from airflow_provider_replicator.sandbox.couchdb.local import LocalDocuments
-from airflow_provider_replicator.sandbox.couchdb.log import ChangeLog, Sequences
 from airflow_provider_replicator.sandbox.couchdb.revisions import Revision, position_of
 from airflow_provider_replicator.sandbox.couchdb.security import Security
+from airflow_provider_replicator.sandbox.couchdb.storage import Storage
 from airflow_provider_replicator.sandbox.couchdb.users import SERVER, User
-
-REVS_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +48,19 @@ AfterRead = Callable[["Database", "dict[str, Any]", User], "dict[str, Any]"]
 Validator = Callable[["dict[str, Any]", "dict[str, Any] | None", User, "dict[str, Any]"], None]
 
 
-class Database:
+class Database(Storage):
     """Everything is in memory and done at once: when a call returns, it is committed and listeners have been told."""
 
     def __init__(self, name: str, config: Config, now_ms: int) -> None:
+        super().__init__(uuid.uuid4().hex, now_ms)
         self.name = name
         self.config = config
-        self.identify(uuid.uuid4().hex, now_ms)
         #: what it says of its shards; there are none
         self.shards = 2
-        self.documents: dict[str, Document] = {}
-        self.log = ChangeLog()
         self.local = LocalDocuments(lambda doc_id: self.note("local", doc_id))
         self.security = Security(config)
-        self.revs_limit = REVS_LIMIT
         self.purge_seq = 0
-        self.doc_count = 0
-        self.doc_del_count = 0
         self.deleted = False
-        self.bytes = 0
         #: asked about every document of a call before anything else is: one that raises refuses the whole call
         self.admit: list[BeforeWrite] = []
         self.before_write: list[BeforeWrite] = []
@@ -79,49 +70,8 @@ class Database:
         #: called with a kind and perhaps an id when something changes that is no document: local, purge, security, revs_limit
         self.on_note: list[Callable[[str, str], None]] = []
         self._listeners: list[Callable[[Commit], None]] = []
-        self._ids: list[str] = []
-        self._unsorted: list[str] = []
         #: revisions of this call of ``write``, by the ids of their documents
         self._written: dict[str, list[Revision]] = {}
-
-    # reading
-
-    def get(self, doc_id: str, rev: str | None = None) -> dict[str, Any] | None:
-        """The winner, or the named revision, with ``_id`` and ``_rev``. None: missing or (without ``rev``) deleted."""
-        document = self.documents.get(doc_id)
-        if document is None:
-            return None
-        revision = document.winner if rev is None else document.tree.revisions.get(rev)
-        if revision is None or revision.fields is None or (rev is None and revision.deleted):
-            return None
-        return document.whole(revision)
-
-    def find(self, doc_id: str) -> Document:
-        """Raises 404, also for a deleted document."""
-        document = self.documents.get(doc_id)
-        if document is None or document.deleted:
-            raise not_found("missing" if document is None else "deleted")
-        return document
-
-    def all(self) -> Iterator[dict[str, Any]]:
-        """The winners that are not deleted, by id."""
-        for document in self.sorted():
-            yield document.whole(document.winner)
-
-    def sorted(self, start: str | None = None, end: str | None = None, *, inclusive_end: bool = True) -> list[Document]:
-        """Documents that are not deleted, by id, from ``start`` to ``end``."""
-        if self._unsorted:
-            self._ids = sorted(self._ids + self._unsorted)
-            self._unsorted = []
-        first = 0 if start is None else bisect_left(self._ids, start)
-        cut = bisect_right if inclusive_end else bisect_left
-        last = len(self._ids) if end is None else cut(self._ids, end)
-        found = map(self.documents.__getitem__, self._ids[first:last])
-        return [one for one in found if not one.tree.leaves[0].deleted]
-
-    @property
-    def update_seq(self) -> str:
-        return self.sequences.encode(self.log.last).decode()
 
     # writing
 
@@ -249,84 +199,24 @@ class Database:
     def _commit(
         self, draft: Draft, document: Document | None, path: Sequence[str], kept: attachments.Known | None
     ) -> None:
-        if document is None:
-            document = self._new(draft.doc_id)
-        else:
-            self._count(document, -1)
         fields = draft.fields(anew=bool(self.before_write or self.admit))
-        self.bytes += len(fields)
         revision = Revision(path[0], deleted=draft.deleted, fields=fields, attachments=kept)
-        document.tree.merge(revision, path)
-        document.tree.stem(self.revs_limit)
-        document.changed()
-        self._count(document, 1)
+        self.add(document, draft.doc_id, [(revision, path)])
         self._written.setdefault(draft.doc_id, []).append(revision)
-
-    def _new(self, doc_id: str) -> Document:
-        document = self.documents[doc_id] = Document(doc_id)
-        self._unsorted.append(doc_id)
-        return document
-
-    def _count(self, document: Document, by: int) -> None:
-        if document.deleted:
-            self.doc_del_count += by
-        else:
-            self.doc_count += by
 
     def purge(self, doc_id: str, revs: Sequence[str]) -> list[str]:
         """Forget these leaves as if they had never been; those that there were."""
         document = self.documents.get(doc_id)
         if document is None:
             return []
-        self._count(document, -1)
-        purged = [rev for rev in revs if document.tree.remove_leaf(rev)]
-        if document.tree.leaves:
-            self._count(document, 1)
-            if purged:
-                document.changed()
-                self.log.append(document)
-                self._tell([document])
-        else:
-            self.forget(doc_id)
+        purged = self.remove_leaves(document, revs)
+        if purged and doc_id in self.documents:
+            self.log.append(document)
+            self._tell([document])
         if purged:
             self.purge_seq += 1
             self.note("purge", doc_id)
         return purged
-
-    def forget(self, doc_id: str) -> None:
-        """As if it had never been."""
-        document = self.documents.pop(doc_id, None)
-        if document is None:
-            return
-        if document.tree.leaves:
-            self._count(document, -1)
-        self._ids = [one for one in self._ids + self._unsorted if one != doc_id]
-        self._unsorted = []
-        self.log.forget(document)
-        self.log.skip()
-
-    # beginning again
-
-    def identify(self, unique: str, created_ms: int) -> None:
-        """Which database this is: its sequences belong to it."""
-        self.uuid, self.created_ms = unique, created_ms
-        self.sequences = Sequences(unique)
-
-    def restore(self, doc_id: str, seq: int, revisions: Iterable[tuple[Revision, Sequence[str]]]) -> None:
-        """Revisions with their paths, as they were once stored."""
-        document = self.documents.get(doc_id)
-        if document is None:
-            document = self._new(doc_id)
-        else:
-            self._count(document, -1)
-        for revision, path in revisions:
-            document.tree.merge(revision, path)
-            self.bytes += len(revision.fields or b"")
-        document.tree.stem(self.revs_limit)
-        document.changed()
-        self.log.last = seq - 1
-        self.log.append(document)
-        self._count(document, 1)
 
     def tell_all(self) -> None:
         """Listeners learn of all documents as if they had just been written."""
