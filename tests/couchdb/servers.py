@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import pytest
 
 from airflow_provider_replicator.couchdb.auth.credentials import BasicAuth, NoAuth
 from airflow_provider_replicator.couchdb.connection import CouchConnection
+from scripts.pouchdb import NotInstalledError
 from tests.contract.couchdb import server as servers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from tests.contract.couchdb.server import Server
@@ -19,6 +24,16 @@ if TYPE_CHECKING:
 def main_server() -> AbstractContextManager[Server]:
     """Speaks as CouchDB 3.5 does."""
     return servers.named() if os.environ.get("COUCHDB_URL") else servers.sandbox()
+
+
+@contextmanager
+def pouch() -> Iterator[CouchConnection]:
+    """A server of PouchDB: another implementation, with numbers for sequences. Skips where it is not installed."""
+    try:
+        with servers.pouchdb() as server:
+            yield connection_to(server, "pouch")
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
 
 
 def connection_to(server: Server, name: str = "couch") -> CouchConnection:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.pouchdb import NotInstalledError
-from tests.contract.couchdb import server as servers
+from tests.couchdb import servers
 from tests.couchdb.servers import connection_to, main_server
 from tests.couchdb.verify.pair import Pair
 
@@ -26,12 +25,8 @@ def couch() -> Iterator[CouchConnection]:
 
 @pytest.fixture(scope="session")
 def pouch() -> Iterator[CouchConnection]:
-    """A server of PouchDB: another implementation, with numbers for sequences."""
-    try:
-        with servers.pouchdb() as server:
-            yield connection_to(server, "pouch")
-    except NotInstalledError as missing:
-        pytest.skip(str(missing))
+    with servers.pouch() as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.couchdb import servers
 from tests.couchdb.servers import connection_to, main_server
 from tests.lake.documents.world import World
 
@@ -21,6 +22,20 @@ def couch() -> Iterator[CouchConnection]:
     """An administrator's connection."""
     with main_server() as server:
         yield connection_to(server)
+
+
+@pytest.fixture(scope="session")
+def pouch() -> Iterator[CouchConnection]:
+    with servers.pouch() as connection:
+        yield connection
+
+
+@pytest.fixture
+def pouch_world(pouch: CouchConnection, local_lake: Lake) -> World:
+    """The same on PouchDB."""
+    made = World(pouch, f"lake-{uuid.uuid4().hex[:8]}", local_lake)
+    made.create()
+    return made
 
 
 @pytest.fixture
