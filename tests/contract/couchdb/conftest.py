@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _STARTS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "sandbox": servers.sandbox,
-    "sandbox 3.5.2": lambda: servers.sandbox("3.5.2"),
+    "sandbox 3.5.2": lambda: servers.sandbox("--version", "3.5.2"),
+    "sandbox legacy": lambda: servers.sandbox("--legacy"),
     "pouchdb": servers.pouchdb,
     "named": servers.named,
 }

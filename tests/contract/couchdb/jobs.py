@@ -48,6 +48,16 @@ class Job:
         found: Doc = until(look, within=self.server.patience, every=0.02 if self.server.scale < 1 else 0.1)
         return found
 
+    def told(self, *states: str) -> Doc:
+        """The document, as soon as an old server has written one of the states into it."""
+
+        def look() -> Doc | None:
+            doc = self.doc()
+            return doc if doc.get("_replication_state") in states else None
+
+        found: Doc = until(look, within=self.server.patience)
+        return found
+
     def done(self) -> Doc:
         """The counters of the completed job."""
         seen = self.until("completed", "failed", "error", "crashing")

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
+from airflow_provider_replicator.sandbox.couchdb.running import RunningCouch
 from tests.contract.couchdb.client import Couch, Database
 from tests.contract.couchdb.pouchdb import RunningPouch
 
@@ -33,6 +35,8 @@ class Server:
     password: str
     scale: float
     patience: float
+    #: States are in the documents of ``_replicator``, and there is no scheduler.
+    legacy: bool = False
 
     def couch(self, username: str | None = None, password: str = "") -> Couch:
         """Of a user, or without a name. To be closed."""
@@ -47,11 +51,13 @@ class Server:
 
     def endpoint(self, database: Database | str) -> dict[str, Any]:
         """The database as a document for the replicator names it."""
-        name = database if isinstance(database, str) else database.name
+        url = self.at(database if isinstance(database, str) else database.name)
         if self.username is None:
-            return {"url": self.at(name)}
-        basic = {"username": self.username, "password": self.password}
-        return {"url": self.at(name), "auth": {"basic": basic}}
+            return {"url": url, "headers": {}}
+        if self.legacy:
+            basic = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+            return {"url": url, "headers": {"Authorization": f"Basic {basic}"}}
+        return {"url": url, "auth": {"basic": {"username": self.username, "password": self.password}}}
 
     def version(self) -> tuple[int, ...]:
         with self.couch() as anonymous:
@@ -59,10 +65,8 @@ class Server:
 
 
 @contextmanager
-def sandbox(version: str = "3.5.0") -> Iterator[Server]:
-    from airflow_provider_replicator.sandbox.couchdb.running import RunningCouch
-
-    with RunningCouch(args=("--version", version, "--time-scale", str(SCALE))) as running:
+def sandbox(*args: str) -> Iterator[Server]:
+    with RunningCouch(args=("--time-scale", str(SCALE), *args)) as running:
         yield Server(
             kind="sandbox",
             url=running.url,
@@ -71,6 +75,7 @@ def sandbox(version: str = "3.5.0") -> Iterator[Server]:
             password=running.password,
             scale=SCALE,
             patience=30,
+            legacy="--legacy" in args,
         )
 
 
@@ -78,7 +83,16 @@ def sandbox(version: str = "3.5.0") -> Iterator[Server]:
 def pouchdb() -> Iterator[Server]:
     """Nobody has to sign in there. Raises NotInstalledError."""
     with RunningPouch() as url:
-        yield Server(kind="pouchdb", url=url, inner_url=url, username=None, password="", scale=1, patience=30)
+        yield Server(
+            kind="pouchdb",
+            url=url,
+            inner_url=url,
+            username=None,
+            password="",
+            scale=1,
+            patience=30,
+            legacy=True,
+        )
 
 
 @contextmanager
