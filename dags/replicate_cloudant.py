@@ -157,7 +157,8 @@ with DAG(
         doc_id="{{ ti.xcom_pull(task_ids='follow')['doc_id'] }}",
         source_db="{{ params.database }}",
         max_pending="{{ params.max_pending }}",
-        poke_interval=20,
+        checks=2,
+        poke_interval=5,
         timeout=timedelta(minutes=10),
     )
     follow >> near
