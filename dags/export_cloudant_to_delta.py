@@ -6,12 +6,13 @@ The documents of a database go into a table, one row each, then the table is pub
 of Parquet.
 
 **Before the first run**: a connection of type `couchdb`, named `cloudant_source`, and one of type `delta_lake_s3`, named
-`delta_lake_default` (or choose others when triggering). Reading rights in the database are enough.
+`delta_lake_default` (or choose others when triggering). Reading rights in the database are enough. For the schedule, write the name
+of the database into this file.
 
 | task | what it does |
 | --- | --- |
 | documents | what was changed and deleted since the last run, exactly once; the first run loads everything |
-| snapshot | a Parquet file per table of documents, and optionally a Tableau extract, under one manifest |
+| snapshot | the table as a Parquet file, and optionally as a Tableau extract, under a manifest |
 | upkeep | small files become large ones, what nobody needs is deleted |
 
 The table has the columns `_id`, `_rev`, `_deleted` and `document`, the whole document as JSON text. Others are declared, and cast
@@ -24,9 +25,10 @@ scheduled on: `s3://bucket/prefix/documents/orders`, or the alias `delta:documen
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_replicator.operators.delta_lake import (
     CloudantToDeltaOperator,
@@ -35,11 +37,21 @@ from airflow_provider_replicator.operators.delta_lake import (
 )
 from airflow_provider_replicator.retry_policy import REPLICATION_RETRY_POLICY
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def skip_unless_chosen(context: Context) -> None:
+    """Runs before the documents are read: without a database there is nothing to do."""
+    if not context["params"]["database"]:
+        raise AirflowSkipException("no database is chosen: name one when triggering, or as the default of the param")
+
+
 # [START export_cloudant_to_delta_params]
 params = {
     "cloudant_conn_id": Param("cloudant_source", type="string", description="Connection of the server to read."),
     "delta_conn_id": Param("delta_lake_default", type="string", description="Connection of the lake to write."),
-    "database": Param("orders", type="string", description="Name of the database."),
+    "database": Param(None, type=["null", "string"], description="Name of the database. Empty: nothing is done."),
     "table_name": Param(
         None, type=["null", "string"], description="What the table is called. Empty: as the database is."
     ),
@@ -54,7 +66,9 @@ params = {
         enum=["remove", "mark"],
         description="`remove`: rows of deleted documents go. `mark`: they stay, with `_deleted` true.",
     ),
-    "snapshot": Param("cloudant", type="string", description="Name of the published snapshot."),
+    "snapshot": Param(
+        "cloudant", type="string", description="Name of the published snapshot: another one for each table."
+    ),
     "formats": Param(
         ["parquet"],
         type="array",
@@ -67,7 +81,8 @@ params = {
 # [END export_cloudant_to_delta_params]
 
 # [START export_cloudant_to_delta]
-TABLES = ["documents/*"]
+# The table of this run, by the report of the task that made it.
+TABLE = "{{ ti.xcom_pull(task_ids='documents')['tables'][0]['table'] }}"
 default_args: dict[str, Any] = {
     "owner": "data-platform",
     "delta_conn_id": "{{ params.delta_conn_id }}",
@@ -98,11 +113,12 @@ with DAG(
         table_name="{{ params.table_name }}",
         columns="{{ params.columns }}",
         deletes="{{ params.deletes }}",
+        pre_execute=skip_unless_chosen,
     )
     snapshot = DeltaPublishSnapshotOperator(
-        task_id="snapshot", snapshot="{{ params.snapshot }}", tables=TABLES, formats="{{ params.formats }}"
+        task_id="snapshot", snapshot="{{ params.snapshot }}", tables=[TABLE], formats="{{ params.formats }}"
     )
-    upkeep = DeltaOptimizeTableOperator(task_id="upkeep", tables=TABLES)
+    upkeep = DeltaOptimizeTableOperator(task_id="upkeep", tables=[TABLE])
 
     documents >> snapshot >> upkeep
 # [END export_cloudant_to_delta]

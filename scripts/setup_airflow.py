@@ -46,7 +46,9 @@ def couchdb_connection(
     """
     extra = {"replication_url": replication_url, "allow_http": allow_http or None}
     given = {name: value for name, value in extra.items() if value is not None}
-    return {"conn_type": "couchdb", "host": url, "login": username, "password": password, "extra": given}
+    fields: dict[str, Any] = {"conn_type": "couchdb", "host": url, "login": username, "password": password}
+    # Airflow cannot import an extra that is an empty object.
+    return fields | ({"extra": given} if given else {})
 
 
 def cdf_connections(base_url: str, token: str) -> dict[str, dict[str, Any]]:

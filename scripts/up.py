@@ -136,10 +136,9 @@ Airflow is ready:  {url}      user admin, password {password}
   2. Trigger it again: everything is unchanged, nothing is written.
   3. Dags > export_cdf_to_delta > Trigger: mode "full", space "compressor_model", data model "CompressorModel", then Trigger. The
      tables are then below s3://lake/cdf, the snapshot below s3://lake/cdf/publish/cdf.
-  4. Admin > Connections > cdf_source, cdf_target, delta_lake_default: the forms of the connection types; the button
+  4. Admin > Connections > cdf_source, cloudant_source, delta_lake_default …: the forms of the connection types; the button
      "Test" says who you are.
   5. Dags > backfill_cdf_datapoints > Trigger > Backfill: 2023-08-01 to 2023-08-07 copies seven days of datapoints again.
-
   6. Dags > replicate_cloudant > Trigger: copies all databases of cloudant_source, which are the work orders as documents,
      by jobs of the server, and verifies every revision. Triggering again copies what is new.
      Dags > export_cloudant_to_delta > Trigger: database "compressor/work_orders", table name "work_orders".

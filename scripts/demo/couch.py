@@ -94,6 +94,8 @@ class CouchDemo:
         compared = self.compare(name)
         self.record(name, "success", compared, report)
         self.outcome.failures += unverified(name, report, compared)
+        if repair and (report.get("repair") or {}).get("docs_written") != 1:
+            self.outcome.failures.append(f"cloudant, {name}: not one document was brought, but {report.get('repair')}")
         return compared
 
     def refused(self) -> None:

@@ -31,7 +31,7 @@ class World:
     dags: RunningDags
 
     def export(self, **conf: Any) -> DagRunResult:
-        return self.dags.run("export_cloudant_to_delta", conf=conf)
+        return self.dags.run("export_cloudant_to_delta", conf={"database": "orders", **conf})
 
     def write(self, *documents: dict[str, Any]) -> dict[str, str]:
         """The new revisions by id."""
@@ -84,6 +84,7 @@ def test_runs_follow_the_database_and_publish_the_table(world: World) -> None:
     assert set(world.rows("orders")) == {"a/1", "c"}
     manifest = json.loads(world.lake.objects().get("publish/cloudant/manifest.json") or b"{}")
     assert {table["source"]: table["rows"] for table in manifest["tables"].values()} == {"documents/orders": 2}
+    assert world.export().states == dict.fromkeys(TASKS, "success"), "nothing has changed"
     everything = json.dumps([run.xcoms, run.rendered, run.events]) + world.dags.log.read_text(errors="replace")
     assert PASSWORD not in everything
     assert SECRET not in everything
@@ -100,3 +101,8 @@ def test_params_choose_the_table_its_columns_and_what_becomes_of_deleted_documen
     assert rows["gone"]["_deleted"] is True
     assert rows["a/1"]["title"] == "Pump"
     assert rows["a/1"]["started"].isoformat() == "2026-01-02T03:04:05+00:00"
+
+
+def test_without_a_database_nothing_is_done(world: World) -> None:
+    run = world.export(database=None)
+    assert (run.state, run.states) == ("success", dict.fromkeys(TASKS, "skipped"))

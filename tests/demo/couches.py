@@ -23,5 +23,5 @@ def read(name: str, fields: Mapping[str, Any]) -> CouchConnection:
         schema=fields.get("schema"),
         login=fields["login"],
         password=fields["password"],
-        extra=fields["extra"],
+        extra=fields.get("extra", {}),
     )

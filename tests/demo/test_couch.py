@@ -176,14 +176,15 @@ class CopyingAirflow:
 
     def __init__(self, pair: Pair, *, log: str, repairs: bool = True) -> None:
         self.pair, self.log, self.repairs = pair, log, repairs
-        self.verified: dict[str, Any] = {}
+        self.report: dict[str, Any] = {}
         self.confs: list[dict[str, Any]] = []
 
     def test_dag(self, dag_id: str, conf: dict[str, Any], *, log: str) -> str:
         self.confs.append(conf)
         if self.repairs or not conf.get("repair"):
             copy(*self.pair)
-        self.verified = {"ok": True, "revisions": couch_compare.read(self.pair[0], DATABASE).revisions}
+        verified = {"ok": True, "revisions": couch_compare.read(self.pair[0], DATABASE).revisions}
+        self.report = {"verification": verified, "repair": {"docs_written": 1}}
         return "run"
 
     def test_failing_dag(self, dag_id: str, conf: dict[str, Any], *, log: str) -> str:
@@ -191,7 +192,7 @@ class CopyingAirflow:
         return self.log
 
     def read(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        return {couch.TASK: {"verification": self.verified}}
+        return {couch.TASK: self.report}
 
 
 def play(pair: Pair, data: data_set.DataSet, airflow: Any) -> couch.Outcome:

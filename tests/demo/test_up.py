@@ -188,6 +188,14 @@ def test_the_connections_are_what_the_hooks_read() -> None:
     }
 
 
+def test_no_extra_is_empty() -> None:
+    """Airflow would write the empty object itself to its database, which takes text only."""
+    plain = setup_airflow.couchdb_connection("http://127.0.0.1:1", "admin", "p")
+    elsewhere = setup_airflow.couchdb_connection("http://couch:1", "admin", "p", replication_url="http://c:2")
+    assert "extra" not in plain
+    assert elsewhere["extra"] == {"replication_url": "http://c:2"}
+
+
 def test_the_connections_are_those_that_the_dags_name_and_lead_to_what_runs() -> None:
     """Without starting anything: an address is all that a connection has of a server."""
     started = servers.Servers(RunningSandbox(), RunningS3(), RunningCouch(password="one"), RunningCouch(password="two"))
