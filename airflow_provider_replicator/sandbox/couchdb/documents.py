@@ -18,7 +18,8 @@ class Document:
 
     def __init__(self, doc_id: str) -> None:
         self.doc_id = doc_id
-        self.id_json = orjson.dumps(doc_id)
+        # A copy: what orjson returns keeps its first buffer of several kilobytes.
+        self.id_json = b"%b" % orjson.dumps(doc_id)
         self.tree = RevisionTree()
         self.seq = 0
         self._main: bytes | None = None
