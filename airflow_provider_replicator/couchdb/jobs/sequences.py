@@ -36,12 +36,14 @@ def checked_since(value: Any) -> str:
 
 
 def foreign(sequence: str, current: Any) -> bool:
-    """Whether ``sequence`` names shards, and none of them is one of the database whose ``update_seq`` is ``current``.
+    """Whether ``sequence`` and ``current`` (``update_seq``) name the same copies of shards, and none of them is the same one any more.
 
-    False also where one of the two cannot be read: other servers may write them as they like.
+    Each copy of a shard in a cluster has a uuid of its own, and a sequence names the copies that answered first. So False where they
+    name copies on different nodes, and where one of the two cannot be read: other servers may write them as they like.
     """
-    named, there = shards(sequence), shards(current)
-    return bool(named and there) and not named & there
+    named, there = copies(sequence), copies(current)
+    both = named.keys() & there.keys()
+    return bool(both) and all(named[copy] != there[copy] for copy in both)
 
 
 def refuse_foreign(sequence: str | None, current: Any, database: str) -> None:
@@ -54,21 +56,26 @@ def refuse_foreign(sequence: str | None, current: Any, database: str) -> None:
 
 def shards(sequence: Any) -> frozenset[tuple[Any, ...]]:
     """Every (first, last, uuid prefix) that a sequence names; empty if it cannot be read."""
+    return frozenset((first, last, uuid) for (_, first, last), uuid in copies(sequence).items())
+
+
+def copies(sequence: Any) -> dict[tuple[Any, ...], bytes]:
+    """(node, first, last) -> uuid prefix of every copy of a shard that a sequence names; empty if it cannot be read."""
     if not isinstance(sequence, str) or "-" not in sequence:
-        return frozenset()
+        return {}
     opaque = sequence.split("-", 1)[1]
     try:
         term = _Term(base64.urlsafe_b64decode(opaque + "=" * (-len(opaque) % 4))).whole()
-        return frozenset(shard for entry in term for shard in _shard(entry))
+        return {copy: uuid for entry in term for copy, uuid in _copy(entry)}
     except (ValueError, IndexError, TypeError, zlib.error):
-        return frozenset()
+        return {}
 
 
-def _shard(entry: Any) -> list[tuple[Any, ...]]:
+def _copy(entry: Any) -> list[tuple[tuple[Any, ...], bytes]]:
     """``{Node, [First, Last], {Seq, Uuid, Node}}``; empty where there is no uuid: in a shard not read yet, and in old sequences."""
-    _, (first, last), position = entry
+    node, (first, last), position = entry
     named = isinstance(position, tuple) and isinstance(position[1], bytes)
-    return [(first, last, position[1])] if named else []
+    return [((node, first, last), position[1])] if named else []
 
 
 class _Term:

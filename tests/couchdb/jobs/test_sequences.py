@@ -81,3 +81,21 @@ def test_uncompressed_terms_and_big_numbers_are_read() -> None:
 def test_lists_of_small_numbers_are_read() -> None:
     entry = b"h\x03w\x01nk\0\x02\x00\x7f" + b"h\x03a\x05m\0\0\0\x02abw\x01n"
     assert shards(packed(b"\x83l\0\0\0\x01" + entry + b"j")) == {(0, 127, b"ab")}
+
+
+def at(node: str, uuid: bytes, first: int = 0) -> bytes:
+    """A copy of a shard."""
+    name = b"w" + bytes([len(node)]) + node.encode()
+    return b"h\x03" + name + b"k\0\x02" + bytes([first, 127]) + b"h\x03a\x05m\0\0\0\x02" + uuid + name
+
+
+def sequence(*entries: bytes) -> str:
+    return packed(b"\x83l" + len(entries).to_bytes(4, "big") + b"".join(entries) + b"j")
+
+
+def test_copies_on_other_nodes_have_uuids_of_their_own() -> None:
+    """In a cluster, two sequences of one database may name no copy in common; that says nothing."""
+    one, other = sequence(at("a", b"xx"), at("b", b"yy", 64)), sequence(at("c", b"vv"), at("a", b"ww", 64))
+    assert not foreign(one, other)
+    assert foreign(one, sequence(at("a", b"zz"), at("c", b"uu", 64)))
+    assert not foreign(one, sequence(at("a", b"zz"), at("b", b"yy", 64)))
