@@ -43,6 +43,11 @@ test: env pouchdb ## Run all tests (one group starts a real Airflow): make test 
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m 'not soak and not standalone' -n $(TEST_PROCESSES) --dist loadfile
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m standalone
 
+.PHONY: contract
+contract: env ## Run the tests of CouchDB's answers against a real server: make contract COUCHDB_URL=http://admin:password@127.0.0.1:5984
+	@test -n "$$COUCHDB_URL" || { echo "say which server: make contract COUCHDB_URL=http://admin:password@127.0.0.1:5984"; exit 2; }
+	@$(CLEAN_ENV) $(BIN)/python -m pytest tests/contract/couchdb -k real
+
 .PHONY: soak
 soak: env ## Run the randomised tests for longer: make soak SIM_SECONDS=3600
 	@$(CLEAN_ENV) SIM_SECONDS=$${SIM_SECONDS:-600} $(BIN)/python -m pytest -m soak

@@ -27,15 +27,15 @@ _STARTS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "sandbox 3.5.2": lambda: servers.sandbox("--version", "3.5.2"),
     "sandbox legacy": lambda: servers.sandbox("--legacy"),
     "pouchdb": servers.pouchdb,
-    "named": servers.named,
+    "real": servers.named,
 }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("servers")
-        kinds = marker.args if marker else ("sandbox", "named")
-        there = [kind for kind in kinds if kind != "named" or "COUCHDB_URL" in os.environ]
+        kinds = marker.args if marker else ("sandbox", "real")
+        there = [kind for kind in kinds if kind != "real" or "COUCHDB_URL" in os.environ]
         metafunc.parametrize("server", there, indirect=True, scope="session")
 
 

@@ -101,7 +101,7 @@ def named() -> Iterator[Server]:
     parts = urlsplit(os.environ["COUCHDB_URL"])
     url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     yield Server(
-        kind="named",
+        kind="real",
         url=url,
         inner_url=os.environ.get("COUCHDB_REPLICATION_URL", url).rstrip("/"),
         username=unquote(parts.username) if parts.username else None,

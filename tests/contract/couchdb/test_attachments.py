@@ -18,7 +18,7 @@ from tests.contract.couchdb.client import Database, Doc, accepted, refused
 if TYPE_CHECKING:
     import requests
 
-everywhere = pytest.mark.servers("sandbox", "pouchdb", "named")
+everywhere = pytest.mark.servers("sandbox", "pouchdb", "real")
 JSON = {"Accept": "application/json"}
 TEXT = b"hello " * 20
 BYTES = bytes(range(256))

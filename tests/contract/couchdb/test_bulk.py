@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.couchdb.client import Database, Doc, branch, by, refused, rev
 
-everywhere = pytest.mark.servers("sandbox", "pouchdb", "named")
+everywhere = pytest.mark.servers("sandbox", "pouchdb", "real")
 
 
 @everywhere

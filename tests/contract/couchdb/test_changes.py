@@ -12,7 +12,7 @@ from tests.contract.couchdb.client import Couch, Database, Doc, branch, by, refu
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-everywhere = pytest.mark.servers("sandbox", "pouchdb", "named")
+everywhere = pytest.mark.servers("sandbox", "pouchdb", "real")
 
 
 def changed(feed: Doc) -> list[str]:

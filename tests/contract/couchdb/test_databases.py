@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.contract.couchdb.server import Server
 
-everywhere = pytest.mark.servers("sandbox", "pouchdb", "named")
+everywhere = pytest.mark.servers("sandbox", "pouchdb", "real")
 NO_DATABASE = (404, "not_found", "Database does not exist.")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.couchdb.client import Database, branch, by, refused, rev
 
-everywhere = pytest.mark.servers("sandbox", "pouchdb", "named")
+everywhere = pytest.mark.servers("sandbox", "pouchdb", "real")
 CONFLICT = (409, "conflict", "Document update conflict.")
 MISSING = (404, "not_found", "missing")
 DELETED = (404, "not_found", "deleted")

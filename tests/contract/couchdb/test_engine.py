@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.verify.report import VerifyReport
     from tests.contract.couchdb.server import Server
 
-pytestmark = pytest.mark.servers("sandbox", "sandbox legacy", "pouchdb", "named")
+pytestmark = pytest.mark.servers("sandbox", "sandbox legacy", "pouchdb", "real")
 T = TypeVar("T")
 both_transports = pytest.mark.parametrize("engine", ["blocking", "in a loop"], indirect=True)
-with_scheduler = pytest.mark.servers("sandbox", "named")
+with_scheduler = pytest.mark.servers("sandbox", "real")
 
 
 class Engine:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.contract.couchdb.jobs import Jobs
     from tests.contract.couchdb.server import Server
 
-pytestmark = pytest.mark.servers("sandbox", "sandbox 3.5.2", "named")
+pytestmark = pytest.mark.servers("sandbox", "sandbox 3.5.2", "real")
 
 
 @pytest.fixture
