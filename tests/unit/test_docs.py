@@ -7,18 +7,27 @@ import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from airflow_provider_replicator.cdf.http.connection import EXTRAS
 from airflow_provider_replicator.core.report import Report
 from airflow_provider_replicator.couchdb import fields as couchdb
+from airflow_provider_replicator.couchdb.jobs.states import State
 from airflow_provider_replicator.lake import connection as lake
 from airflow_provider_replicator.operators import cdf as operators
+from airflow_provider_replicator.operators import cloudant
 from airflow_provider_replicator.provider_info import get_provider_info
+from airflow_provider_replicator.sensors import cloudant as sensors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+#: Without what writes Delta tables, which is described with those.
+CLOUDANT: list[type] = [
+    *(kind for name in cloudant.__all__ if "delta_lake" not in (kind := getattr(cloudant, name)).__module__),
+    *(getattr(sensors, name) for name in sensors.__all__),
+]
 
 
 def own_parameters(operator: type) -> set[str]:
@@ -37,9 +46,21 @@ def test_every_operator_and_argument_is_documented(name: str) -> None:
     assert {word for word in own_parameters(getattr(operators, name)) if f"`{word}`" not in text} == set()
 
 
+@pytest.mark.parametrize("kind", CLOUDANT)
+def test_every_operator_and_sensor_for_cloudant_is_documented(kind: type) -> None:
+    text = (DOCS / "cloudant.md").read_text()
+    assert f"`{kind.__name__}`" in text
+    assert {word for word in own_parameters(kind) if f"`{word}`" not in text} == set()
+
+
+def test_every_state_of_a_replication_is_documented() -> None:
+    text = (DOCS / "cloudant.md").read_text()
+    assert [state for state in get_args(State) if f"| `{state}` |" not in text] == []
+
+
 def test_readme_names_every_operator() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [name for name in operators.__all__ if name not in text] == []
+    assert [name for module in (operators, cloudant, sensors) for name in module.__all__ if name not in text] == []
 
 
 @pytest.mark.parametrize(("number", "extras"), [(0, EXTRAS), (1, lake.EXTRAS), (2, couchdb.EXTRAS)])
