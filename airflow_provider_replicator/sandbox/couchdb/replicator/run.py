@@ -37,6 +37,8 @@ class Plan:
     started: float
     #: a checkpoint counts more than ``since_seq`` (CouchDB 3.5.2 and later)
     checkpoint_first: bool = False
+    #: counters go on from those of the runs before (CouchDB 3.0 and later)
+    cumulative: bool = True
     #: seconds
     startup_jitter: float = 5.0
 
@@ -56,7 +58,7 @@ class Run:
     ) -> None:
         options = plan.replication.options
         self._plan, self._around, self._report, self._opened = plan, around, report, opened
-        self._stats = Stats.from_info(before)
+        self._stats = Stats.from_info(before if plan.cumulative else None)
         self._source = RemoteDatabase(_peer(plan.replication.source, around, options, at_least=2))
         self._target = RemoteDatabase(_peer(plan.replication.target, around, options))
         self._checkpoints = Checkpoints(
@@ -116,7 +118,8 @@ class Run:
                 raise CrashError(MAX_BACKOFF) from error
             raise StartError(start_reason(error.reason)) from error
         self._progress = Progress(self._start_seq())
-        self._stats = self._stats.at_least(self._checkpoints.stats)
+        if self._plan.cumulative:
+            self._stats = self._stats.at_least(self._checkpoints.stats)
         await self._refresh_pending()
         self.began = self._around.pace.shown()
         self._opened()

@@ -40,6 +40,7 @@ class Rules:
 
     patient: bool = True
     checkpoint_first: bool = False
+    cumulative: bool = True
     first_backoff: float = 30.0
     interval: float | None = None
 
@@ -138,6 +139,7 @@ class Scheduler:
             checkpoint_id=job.checkpoint_id,
             started=job.started,
             checkpoint_first=self._rules.checkpoint_first,
+            cumulative=self._rules.cumulative,
             startup_jitter=self.number("startup_jitter", 5000) / 1000,
         )
         around = replace(self._around, health_threshold=self.health_threshold)

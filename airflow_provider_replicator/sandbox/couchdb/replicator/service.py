@@ -101,5 +101,5 @@ class Replicator:
 
 def _rules(*, legacy: bool, new: bool) -> Rules:
     if legacy:
-        return Rules(patient=False, first_backoff=2.5, interval=1.0)
+        return Rules(patient=False, cumulative=False, first_backoff=2.5, interval=1.0)
     return Rules(patient=not new, checkpoint_first=new)

@@ -60,6 +60,15 @@ def test_a_one_shot_job_is_triggered_and_completed(old: Couch, pair: Pair) -> No
     assert "_replication_state_time" in document
 
 
+def test_a_run_counts_only_what_it_has_done_itself(old: Couch, pair: Pair) -> None:
+    old.fill(pair.source, 5)
+    old.submit("run1", pair.job)
+    becomes(old, "run1", "completed")
+    old.fill(pair.source, 1, 5)
+    old.submit("run2", pair.job)
+    assert becomes(old, "run2", "completed")["_replication_stats"]["docs_written"] == 1
+
+
 def test_a_continuous_one_stays_triggered(old: Couch, pair: Pair) -> None:
     old.submit("lasting", pair.job | {"continuous": True})
     assert becomes(old, "lasting", "triggered")["_replication_id"].endswith("+continuous")
