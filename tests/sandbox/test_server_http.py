@@ -49,7 +49,7 @@ def test_no_gzip_unless_asked_for_allowed_and_worth_it(sandbox: RunningSandbox) 
     ("body", "encoding", "status"),
     [
         (b"{}", "gzip", 400),
-        (gzip.compress(b'{"items": [{}]}')[:-9], "gzip", 400),
+        (gzip.compress(b'{"items": [{}]}', mtime=0)[:-9], "gzip", 400),
         (zlib.compress(b"{}"), "deflate", 415),
         (b"{", "identity", 400),
         (b"\xff", "identity", 400),
