@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +12,15 @@ import pytest
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.exceptions import (
     ConfigurationError,
-    CouchNotFoundError,
     LakeConflictError,
-    LakeError,
     LakeUnavailableError,
 )
 from airflow_provider_replicator.lake.feeds.current import pin
 from airflow_provider_replicator.lake.table import Table
-from tests.lake.documents.world import ALWAYS, NEVER
+from tests.lake.documents.world import ALWAYS, NEVER, Between
 
 if TYPE_CHECKING:
-    from airflow_provider_replicator.couchdb.transport import Answer, Request, Transport
     from tests.lake.documents.world import World
-
-
-def did(world: World, **more: Any) -> list[str]:
-    """What a run did besides following the changes."""
-    (table,) = world.run(**more).tables
-    return list(table.get("did", []))
 
 
 def test_a_first_run_loads_everything(world: World) -> None:
@@ -87,7 +77,7 @@ def test_nothing_has_changed(world: World) -> None:
     world.run()
     report = world.run()
     assert (report.read, report.written, report.deleted) == (0, 0, 0)
-    assert did(world) == []
+    assert world.did() == []
     # GET /, GET /db three times (at the start, before reading, before the commit), one page
     assert world.run().requests["source"] == 5
 
@@ -142,7 +132,7 @@ def test_design_documents_are_code(world: World) -> None:
     report = world.run()
     assert set(world.by_id()) == {"d1"}
     assert report.skipped == {"design document": 1}
-    assert did(world, design_documents=True)[0].startswith("resync: other columns")
+    assert world.did(design_documents=True)[0].startswith("resync: other columns")
     assert set(world.by_id()) == {"d1", "_design/views"}
 
 
@@ -157,7 +147,7 @@ def test_deletes_are_marked_if_that_is_wanted(world: World) -> None:
     world.run(deletes="mark")
     world.check()
     world.delete("d0")
-    assert did(world)[0].startswith("resync")
+    assert world.did()[0].startswith("resync")
     world.check()
 
 
@@ -170,108 +160,6 @@ def test_history_keeps_what_was_seen(world: World) -> None:
     world.run(history=True)
     changes = pl.read_delta(world.lake.uri(world.changes_path)).sort("_batch", "_order")
     assert changes.select("_id", "_deleted").rows() == [("d1", False), ("d1", True)]
-    world.check()
-
-
-# -- resync
-
-
-def test_everything_is_read_anew_when_asked_for(world: World) -> None:
-    world.make(range(5))
-    world.run()
-    assert did(world, resync=True) == ["resync: asked for"]
-    world.check()
-
-
-@pytest.mark.parametrize("merge_when", [ALWAYS, NEVER], ids=["merged", "waiting"])
-def test_a_database_that_was_made_again_is_read_anew(world: World, merge_when: Any) -> None:
-    """What is no more is no more in the table; no tombstone tells of it."""
-    world.make(range(10))
-    world.run(merge_when=merge_when)
-    world.make([11])
-    world.run(merge_when=merge_when)
-    world.make_again()
-    world.make(range(5, 30))
-    assert "made again" in did(world, merge_when=merge_when)[0]
-    world.check()
-    assert did(world, merge_when=merge_when) in ([], ["merge"])
-
-
-def test_a_database_that_was_made_again_and_is_empty(world: World) -> None:
-    world.make(range(10))
-    world.run()
-    world.make_again()
-    world.run()
-    assert world.rows() == []
-
-
-def test_a_database_that_was_made_again_may_be_an_error(world: World) -> None:
-    world.make(range(10))
-    world.run(on_recreated="fail")
-    world.make_again()
-    world.make([1])
-    with pytest.raises(LakeError, match=r"deleted and made again.*resync=True"):
-        world.run(on_recreated="fail")
-    assert len(world.rows()) == 10
-    world.run(on_recreated="fail", resync=True)
-    world.check()
-
-
-def test_a_database_that_is_gone(world: World) -> None:
-    world.make(range(3))
-    world.run()
-    world.drop()
-    with pytest.raises(CouchNotFoundError):
-        world.run()
-    assert len(world.rows()) == 3
-
-
-class Between:
-    """A transport that does something before a request whose address holds ``part``, after ``skip`` of them."""
-
-    def __init__(self, inner: Transport, part: str, work: Any, *, skip: int = 0, times: int = 1) -> None:
-        self.inner, self._part, self._work, self._skip, self._times = inner, part, work, skip, times
-
-    async def send(self, request: Request) -> Answer:
-        if self._part in request.url:
-            self._skip -= 1
-            if self._skip < 0 < self._times:
-                self._times -= 1
-                await asyncio.to_thread(self._work)
-        return await self.inner.send(request)
-
-    async def sleep(self, seconds: float) -> None:
-        await self.inner.sleep(seconds)
-
-    async def close(self) -> None:
-        await self.inner.close()
-
-
-def test_made_again_in_the_middle_of_a_run(world: World) -> None:
-    world.make(range(10))
-    world.run()
-    world.make(range(10, 20))
-
-    def again() -> None:
-        world.make_again()
-        world.make([3])
-
-    world.wrap = lambda inner: Between(inner, "_changes", again, skip=1)
-    world.run(page_size=2)
-    world.wrap = lambda inner: inner
-    world.check()
-
-
-def test_made_again_while_it_is_loaded(world: World) -> None:
-    world.make(range(10))
-
-    def again() -> None:
-        world.make_again()
-        world.make([3])
-
-    world.wrap = lambda inner: Between(inner, "_changes", again, skip=2)
-    world.run(page_size=2, commit_rows=2)
-    world.wrap = lambda inner: inner
     world.check()
 
 

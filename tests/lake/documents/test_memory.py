@@ -49,12 +49,12 @@ def peak_mb(world: World) -> tuple[int, float]:
 
 
 def test_a_load_takes_the_memory_of_its_commits(world: World) -> None:
-    fill(world, 0, 6_000)
+    fill(world, 0, 4_000)
     written, small = peak_mb(world)
-    assert written == 6_000
+    assert written == 4_000
     world.make_again()
-    fill(world, 0, 50_000)
+    fill(world, 0, 30_000)
     written, large = peak_mb(world)  # reads everything anew
-    assert written == 50_000
+    assert written == 30_000
     assert large < 400
     assert large < small + 80

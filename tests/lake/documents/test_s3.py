@@ -42,7 +42,7 @@ def test_load_changes_and_a_new_database(world: World, s3_lake: Lake) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "what"),
-    [("lose", "_delta_log"), ("lose", "_cdf_cursors"), ("error", "_delta_log"), ("cut", "parquet")],
+    [("lose", "_delta_log"), ("lose", "_cdf_cursors")],
 )
 def test_a_hiccup_of_s3_is_not_noticed(
     world: World, faulty_lake: Lake, faulty_s3: FaultyS3, kind: str, what: str

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.core.report import Report
     from airflow_provider_replicator.couchdb.client import CouchClient
     from airflow_provider_replicator.couchdb.connection import CouchConnection
-    from airflow_provider_replicator.couchdb.transport import Transport
+    from airflow_provider_replicator.couchdb.transport import Answer, Request, Transport
     from airflow_provider_replicator.lake.location import Lake
 
 T = TypeVar("T")
@@ -104,6 +104,11 @@ class World:
             client.transport = self.wrap(client.transport)
             return await replicate_documents(source=client, lake=self.lake, options=chosen or self.options(**more))
 
+    def did(self, **more: Any) -> list[str]:
+        """What a run did besides following the changes."""
+        (table,) = self.run(**more).tables
+        return list(table.get("did", []))
+
     @property
     def path(self) -> str:
         return layout_of(self.database).path
@@ -137,3 +142,24 @@ class World:
             assert json.loads(row["document"]) == there[one]
             assert row["_rev"] == there[one]["_rev"]
             assert row["_deleted"] is False
+
+
+class Between:
+    """A transport that does something before a request whose address holds ``part``, after ``skip`` of them."""
+
+    def __init__(self, inner: Transport, part: str, work: Any, *, skip: int = 0, times: int = 1) -> None:
+        self.inner, self._part, self._work, self._skip, self._times = inner, part, work, skip, times
+
+    async def send(self, request: Request) -> Answer:
+        if self._part in request.url:
+            self._skip -= 1
+            if self._skip < 0 < self._times:
+                self._times -= 1
+                await asyncio.to_thread(self._work)
+        return await self.inner.send(request)
+
+    async def sleep(self, seconds: float) -> None:
+        await self.inner.sleep(seconds)
+
+    async def close(self) -> None:
+        await self.inner.close()
