@@ -29,9 +29,10 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_replicator.operators.cloudant import (
     CloudantReplicateOperator,
@@ -39,6 +40,9 @@ from airflow_provider_replicator.operators.cloudant import (
 )
 from airflow_provider_replicator.retry_policy import REPLICATION_RETRY_POLICY
 from airflow_provider_replicator.sensors.cloudant import CloudantReplicationLagSensor
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 # A pool that does not exist would keep its tasks waiting for ever, hence the switch.
 POOL = "cloudant_jobs" if os.environ.get("CLOUDANT_POOLS", "off").lower() in ("on", "1", "true") else "default_pool"
@@ -83,6 +87,12 @@ def databases(params: dict[str, Any] | None = None) -> list[str]:
         return list(given["databases"])
     with CloudantHook(given["source_conn_id"]).get_client() as client:
         return [name for name in run(client.get("_all_dbs")) if not name.startswith("_")]
+
+
+def skip_unless_chosen(context: Context) -> None:
+    """Runs before the tasks of `follow_cloudant`."""
+    if not context["params"]["database"]:
+        raise AirflowSkipException("no database is given that could be followed")
 
 
 # [START replicate_cloudant]
@@ -138,13 +148,14 @@ with DAG(
     default_args=default_args,
     params={
         **servers(),
-        "database": Param("orders", type="string", description="Name of the database."),
+        "database": Param(None, type=["null", "string"], description="Name of the database. Empty: none is followed."),
         "max_pending": Param(100, type="integer", minimum=0, description="Changes that may wait to be copied."),
     },
     tags=["cloudant", "couchdb", "replication"],
 ):
     follow = CloudantReplicateOperator(
         task_id="follow",
+        pre_execute=skip_unless_chosen,
         source_db="{{ params.database }}",
         create_target=True,
         continuous=True,

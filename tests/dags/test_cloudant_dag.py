@@ -124,6 +124,11 @@ def test_a_refused_document_fails_its_database_alone_and_is_named(world: World) 
     assert bad_target.ids() == bad.ids()
 
 
+def test_nothing_is_followed_unless_a_database_is_chosen(world: World) -> None:
+    result = world.dags.run("follow_cloudant")
+    assert result.states == {"follow": "skipped", "near": "skipped"}
+
+
 def test_a_continuous_job_is_followed_by_run_after_run(world: World) -> None:
     source, target = world.database("followed", 8)
     conf = {"database": "followed", "max_pending": 0}

@@ -113,6 +113,7 @@ def test_a_retry_remembers_where_the_first_try_began(world: World) -> None:
     source.fill(3, start=3)
     assert first.again().run()["adopted"] is True
     assert kept(target) == {"2026-11-01T00:00:00Z": began}
+    world.control.clear_faults()
     window_task(world, source, target, 1).run()
     assert target.ids() == source.ids()
 
@@ -127,6 +128,7 @@ def test_a_retry_that_remembers_nothing_lets_the_next_window_copy_more(world: Wo
     second = window_task(world, source, target, 0, options=PATIENT, if_completed="reuse")
     assert second.run()["adopted"] is True
     assert kept(target) == {"2026-11-01T00:00:00Z": "0"}
+    world.control.clear_faults()
     window_task(world, source, target, 1).run()
     assert target.ids() == source.ids()
 
