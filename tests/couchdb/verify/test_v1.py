@@ -11,7 +11,7 @@ from airflow_provider_replicator.couchdb.verify.run import verify
 from airflow_provider_replicator.couchdb.verify.selection import Selection
 
 if TYPE_CHECKING:
-    from airflow_provider_replicator.couchdb.connection import CouchConnection
+    from airflow_provider_replicator.couchdb.verify.report import VerifyReport
     from tests.couchdb.verify.pair import Pair
 
 
@@ -53,7 +53,6 @@ def test_bodies(pouch_pair: Pair) -> None:
 
 def test_between_two_implementations(pair: Pair, pouch_pair: Pair) -> None:
     """From CouchDB into PouchDB, with numbers and attachments that each writes in its own way."""
-    pair.target = pouch_pair.target
     text = {"content_type": "text/plain", "data": "dGV4dA=="}
     pair.write(
         {"_id": "numbers", "n": [1.0, 2.5, 1e3, -0.0], "t": True, "none": None, "ü": "ö"},
@@ -62,12 +61,12 @@ def test_between_two_implementations(pair: Pair, pouch_pair: Pair) -> None:
     page = pair.run(lambda client: databases.changes(client, pair.source))
     wanted = [{"id": row["id"], "rev": row["changes"][0]["rev"]} for row in page.rows]
     results = pair.run(lambda client: databases.bulk_get(client, pair.source, wanted, revs=True, attachments=True))
-    pouch_pair.put(*(one["ok"] for result in results for one in result["docs"]), database=pair.target)
-    report = _across(pair.connection, pair.source, pouch_pair.connection, pair.target)
+    pouch_pair.put(*(one["ok"] for result in results for one in result["docs"]), database=pouch_pair.target)
+    report = _across(pair, pouch_pair)
     assert report.ok, report.message
     assert report.compared == 2
 
 
-def _across(one: CouchConnection, source: str, other: CouchConnection, target: str):  # type: ignore[no-untyped-def]
-    with one.blocking() as there, other.blocking() as here:
-        return run(verify(there, source, here, target, level="bodies", sample=None))
+def _across(pair: Pair, pouch_pair: Pair) -> VerifyReport:
+    with pair.connection.blocking() as there, pouch_pair.connection.blocking() as here:
+        return run(verify(there, pair.source, here, pouch_pair.target, level="bodies", sample=None))
