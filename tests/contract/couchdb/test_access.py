@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.couchdb.client import Couch, Database, accepted, branch, refused, rev
+from tests.contract.couchdb.client import Couch, Database, accepted, branch, refused, rev, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,37 @@ def test_a_session(server: Server, anonymous: Couch, user: tuple[str, str]) -> N
     assert session["info"]["authenticated"] == "cookie"
     assert "AuthSession=;" in anonymous.ask("DELETE", "_session").headers["Set-Cookie"]
     assert anonymous.get("_session")["userCtx"]["name"] is None
+
+
+@pytest.fixture
+def short_sessions(admin: Couch) -> Iterator[None]:
+    """Cookies last two seconds, for as long as a test takes."""
+    setting = ("_node", "_local", "_config", "chttpd_auth", "timeout")
+    before = admin.ask("GET", *setting)
+    admin.put(*setting, json="2")
+    yield
+    admin.put(*setting, json=before.json() if before.ok else "600")
+    if not before.ok:
+        admin.delete(*setting)
+
+
+def test_cookies_are_renewed_and_expire(
+    short_sessions: None, server: Server, anonymous: Couch, user: tuple[str, str], db: Database
+) -> None:
+    member(db, names=[user[0]], roles=[])
+    first = anonymous.ask("POST", "_session", json={"name": user[0], "password": user[1]})
+    assert "Max-Age=2" in first.headers["Set-Cookie"].split("; ")
+
+    def renewed() -> str | None:
+        answer = anonymous.ask("GET", db.name)
+        assert answer.ok
+        return answer.headers.get("Set-Cookie")
+
+    assert "AuthSession=" in until(renewed, within=2)
+    old = {"Cookie": first.headers["Set-Cookie"].partition(";")[0]}
+    with server.couch() as somebody:
+        until(lambda: not somebody.ask("GET", db.name, headers=old).ok, within=10)
+        assert refused(somebody.ask("GET", db.name, headers=old)) == NOBODY
 
 
 def test_a_session_by_a_form(anonymous: Couch, user: tuple[str, str]) -> None:

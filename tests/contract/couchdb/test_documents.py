@@ -103,6 +103,14 @@ def test_ids_and_fields_that_it_refuses(db: Database) -> None:
     assert unknown == (400, "doc_validation", "Bad special document member: _airflow")
 
 
+def test_documents_that_are_too_large(db: Database) -> None:
+    large = {"text": "x" * 8_000_001}
+    assert refused(db.ask("PUT", "a", json=large))[:2] == (413, "document_too_large")
+    among_others = refused(db.ask("POST", "_bulk_docs", json={"docs": [{"_id": "b"}, {"_id": "a", **large}]}))
+    assert among_others == (413, "document_too_large", "a")
+    assert db.ids() == set()
+
+
 def test_the_revision_is_in_the_headers(db: Database) -> None:
     made = db.ask("PUT", "a", json={})
     tag = f'"{made.json()["rev"]}"'

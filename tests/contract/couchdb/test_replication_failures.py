@@ -43,6 +43,16 @@ def test_it_recovers_by_itself(
     assert target.ids() == later.ids()
 
 
+def test_crashes_are_in_the_history(jobs: Jobs, server: Server, target: Database, new_name: Callable[[], str]) -> None:
+    job = jobs.start(new_name(), target)
+    error = job.crashed()
+    found = job.couch.get("_scheduler", "jobs", job.seen()["id"])
+    assert [each["type"] for each in found["history"]][-3:] == ["crashed", "started", "added"]
+    assert found["history"][-3]["reason"] == error
+    assert (found["pid"], found["info"]) == (None, None)
+    assert job.id not in {task.get("doc_id") for task in job.couch.get("_active_tasks")}
+
+
 def wrong(server: Server, db: Database, name: str) -> dict[str, Any]:
     return {"url": server.at(db.name), "auth": {"basic": {"username": name, "password": "wrong"}}}
 

@@ -190,16 +190,25 @@ def test_a_replicator_database_of_ones_own(
     jobs: Jobs, admin: Couch, db: Database, target: Database, new_name: Callable[[str], str]
 ) -> None:
     name = new_name("/_replicator")
-    admin.put(name)
+    admin.put(name, q=1)  # what a limit does depends on where documents lie
     db.fill(2)
     own = Jobs(jobs.server, admin, name)
-    job = own.start(db, target)
-    assert job.done()["docs_written"] == 2
-    seen = job.seen()
-    assert (seen["database"], seen["doc_id"]) == (name, job.id)
-    raw = jobs.couch.ask("GET", "_scheduler", "docs", *name.split("/"), job.id)
+    crashing, _ = own.put(jobs.body(new_name("-never"), target), "1")
+    completed, _ = own.put(jobs.body(db, target), "2")
+    assert completed.done()["docs_written"] == 2
+    crashing.crashed()
+    seen = completed.seen()
+    assert (seen["database"], seen["doc_id"]) == (name, "2")
+    raw = admin.ask("GET", "_scheduler", "docs", *name.split("/"), "2")
     assert accepted(raw)["state"] == "completed", "the slash may be written as it is"
-    assert [doc["doc_id"] for doc in admin.get("_scheduler", "docs", name)["docs"]] == [job.id]
+
+    def listed(**params: int | str) -> list[str]:
+        return [doc["doc_id"] for doc in admin.get("_scheduler", "docs", name, **params)["docs"]]
+
+    assert listed() == ["1", "2"]
+    assert listed(states="completed") == ["2"]
+    assert listed(states="completed,crashing") == ["1", "2"]
+    assert listed(states="completed", limit=1) == [], "the limit counts before the filter does"
 
 
 def test_one_job_at_a_time(

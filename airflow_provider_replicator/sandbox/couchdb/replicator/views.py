@@ -19,7 +19,7 @@ from airflow_provider_replicator.sandbox.couchdb.replicator.states import REASON
 from airflow_provider_replicator.sandbox.couchdb.replicator.texts import crash_text
 
 NODE = "nonode@nohost"
-#: a replicator database has two shards, and each is asked for a whole page
+#: of a database that was made without saying how many
 _SHARDS = 2
 
 Shown = dict[str, Any]
@@ -74,11 +74,11 @@ class Views:
         }
 
     def documents(self, database: Database, page: Page) -> Shown:
-        """``total_rows`` counts every document, and ``limit`` counts before the filter on states does, once per shard."""
+        """``total_rows`` counts every document. Each shard is asked for a whole page, and counts before it filters."""
         stored = sorted((one for one in database.all()), key=_id, reverse=page.descending)
         rows: list[Shown] = []
-        for shard in range(_SHARDS):
-            here = [one for one in stored if _shard(_id(one)) == shard][: page.skip + page.limit]
+        for shard in range(database.shards):
+            here = [one for one in stored if _shard(_id(one), database.shards) == shard][: page.skip + page.limit]
             rows += filter(None, (self._row(database.name, one, page.states) for one in here))
         rows.sort(key=lambda row: str(row["doc_id"]), reverse=page.descending)
         shown = rows[page.skip : page.skip + page.limit]
@@ -125,8 +125,8 @@ def _id(document: Mapping[str, Any]) -> str:
     return str(document["_id"])
 
 
-def _shard(doc_id: str) -> int:
-    return zlib.crc32(doc_id.encode()) * _SHARDS >> 32
+def _shard(doc_id: str, shards: int = _SHARDS) -> int:
+    return zlib.crc32(doc_id.encode()) * shards >> 32
 
 
 def _ends(job: Job) -> Shown:
