@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ class CdfDemo:
         for (kind, reason), count in Counter((item.kind, item.reason) for item in loaded.refused).items():
             names = [item.key for item in loaded.refused if item.kind == kind]
             say(f"  left out: {count} rows of kind {kind}, refused: {reason} ({', '.join(names[:SHOWN])}, …)")
-        say(f"  all of them are listed in {path}")
+        say(f"  all of them are listed in {os.path.relpath(path)}")
         return loaded
 
     def replicate(self, name: str, conf: Mapping[str, Any]) -> Run:
