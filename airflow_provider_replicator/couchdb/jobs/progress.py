@@ -72,6 +72,7 @@ class Meter:
         if total is not None and baseline is not None and total.covers(baseline):
             run = total - baseline
         left = state.changes_pending if pending is None else pending
+        left = None if state.terminal else left  # the server's last number is as old as it was then
         return Progress(
             state=state.state,
             docs_written=None if run is None else run.docs_written,

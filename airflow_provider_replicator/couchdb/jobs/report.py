@@ -36,7 +36,7 @@ def report(outcome: Outcome, state: JobState, counted: Counts | None, *, seconds
         "continuous": job.continuous,
         "adopted": job.adopted,
         **_counted(counted),
-        "changes_pending": state.changes_pending,
+        "changes_pending": None if state.terminal else state.changes_pending,
         "checkpoint_seq": state.checkpointed_source_seq,
         "started": job.submitted,
         "ended": state.last_updated if state.terminal else None,

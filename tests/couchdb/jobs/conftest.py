@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_replicator.couchdb.blocking import run
+from airflow_provider_replicator.couchdb.jobs import finish
 from airflow_provider_replicator.couchdb.jobs.stop import stop
 from tests.couchdb.jobs.pair import Pair
 from tests.couchdb.servers import connection_to, main_server
@@ -36,3 +37,15 @@ def pair(couch: CouchConnection) -> Iterator[Pair]:
         for doc_id in made.jobs():
             run(stop(client, couch.replicator_db, doc_id, foreign=True))
         made.drop()
+
+
+@pytest.fixture
+def runs_apart() -> None:
+    """For tests that count what one of several runs has copied: a run waits until the next cannot begin in the same second."""
+
+
+@pytest.fixture(autouse=True)
+def runs_together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In all other tests they need not."""
+    if "runs_apart" not in request.fixturenames:
+        monkeypatch.setattr(finish, "_SHORT", 0.0)

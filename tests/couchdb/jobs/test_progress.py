@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,14 @@ def test_the_remaining_time_follows_from_the_rate() -> None:
     server = meter.look(running(200, pending=40), 20)
     assert (server.pending, server.eta, server.exact) == (40, 4.0, False)
     assert meter.look(running(200), 3000, pending=7).eta is None  # at no rate there is no telling
+
+
+def test_nothing_is_left_of_a_job_that_has_ended() -> None:
+    """Whatever the server's last number was."""
+    meter = Meter()
+    meter.look(running(0, pending=500), 0)
+    done = meter.look(replace(running(500, pending=500), state="completed"), 10)
+    assert (done.rate, done.pending, done.eta) == (50.0, None, None)
 
 
 def test_a_server_that_begins_to_count_anew_gives_no_negative_rate() -> None:

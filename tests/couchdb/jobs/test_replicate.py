@@ -34,6 +34,7 @@ def test_a_replication(pair: Pair) -> None:
     assert pair.jobs() == []  # it held credentials
 
 
+@pytest.mark.usefixtures("runs_apart")
 def test_reports_count_their_own_run(pair: Pair) -> None:
     pair.fill(20)
     runs = [pair.replicate(), pair.replicate()]
@@ -67,6 +68,7 @@ def test_no_documents_asked_for_are_no_documents_copied(pair: Pair) -> None:
     assert pair.ids() == []
 
 
+@pytest.mark.usefixtures("runs_apart")
 def test_completed_is_no_success_while_the_target_refuses(pair: Pair) -> None:
     """Fact 1, and that neither a retry nor a later run covers it up."""
     pair.refuse_bad()
@@ -119,6 +121,7 @@ def test_a_part_does_not_spoil_later_runs(pair: Pair) -> None:
     assert len(pair.ids()) == 12
 
 
+@pytest.mark.usefixtures("runs_apart")
 def test_a_source_made_anew_is_copied_anew(pair: Pair) -> None:
     pair.fill(4)
     pair.replicate()

@@ -14,6 +14,7 @@ from airflow_provider_replicator.core.retry import RetryPolicy
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.blocking import run
 from airflow_provider_replicator.couchdb.connection import CouchConnection
+from airflow_provider_replicator.couchdb.jobs import stop as stopping
 from airflow_provider_replicator.couchdb.jobs.choices import Owner
 from airflow_provider_replicator.couchdb.jobs.stop import stop
 from airflow_provider_replicator.exceptions import ReplicationFailedError, ReplicationStalledError
@@ -77,6 +78,11 @@ MISSING = answer(404, b'{"error":"not_found","reason":"deleted"}')
 DONE = answer(200, b'{"ok":true,"id":"x","rev":"3-b"}')
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "_LONGEST_PAUSE", 0.02)
+
+
 def stopped(steps: list[Step], check: Callable[[ScriptedServer, Any], None]) -> None:
     async def play() -> None:
         async with ScriptedServer(steps) as server:
@@ -92,6 +98,7 @@ def stopped(steps: list[Step], check: Callable[[ScriptedServer, Any], None]) -> 
     asyncio.run(play())
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_storm_of_conflicts_is_sat_out() -> None:
     def check(server: ScriptedServer, result: Any) -> None:
         assert result is True
@@ -102,6 +109,7 @@ def test_a_storm_of_conflicts_is_sat_out() -> None:
     stopped([*storm, document(4), DONE], check)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_storm_that_does_not_end_is_an_error_that_may_pass() -> None:
     def check(server: ScriptedServer, result: Any) -> None:
         assert isinstance(result, ReplicationStalledError)

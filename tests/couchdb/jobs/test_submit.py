@@ -59,6 +59,7 @@ def test_a_completed_job_is_reused(pair: Pair) -> None:
     assert report["requests"]["wait"] == 1
 
 
+@pytest.mark.usefixtures("runs_apart")
 def test_a_completed_job_is_run_again_if_asked_for(pair: Pair) -> None:
     pair.fill(7)
     owner = pair.owner()

@@ -84,6 +84,7 @@ def pouch(pouch_server: CouchConnection) -> Iterator[Pair]:
         yield pair
 
 
+@pytest.mark.usefixtures("runs_apart")
 def test_parts_and_repairs_where_since_seq_makes_another_job(newer: Pair) -> None:
     newer.fill(5)
     assert newer.replicate()["docs_written"] == 5

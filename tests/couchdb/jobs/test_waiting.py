@@ -142,8 +142,14 @@ def test_servers_that_count_no_crashes_are_counted_for() -> None:
     assert ended is not None
     assert "crashed 3 times" in ended.reason
     same = crash(0, state="error", at="10:00")
-    assert play([(0, same), (29, same), (31, same), (89, same), (91, same)], max_crashes=3) is not None
-    between = [(0, errors[0]), (1, copied(1)), (2, errors[2]), (3, copied(2)), (4, errors[3])]
+    assert play([(moment, same) for moment in (0, 29, 31, 89, 91)], max_crashes=3) is not None
+    between: list[tuple[float, JobState]] = [
+        (0, errors[0]),
+        (1, copied(1)),
+        (2, errors[2]),
+        (3, copied(2)),
+        (4, errors[3]),
+    ]
     assert play(between) is None
 
 
