@@ -3,8 +3,10 @@
 
 ::
 
-    options   what is replicated, how long to wait, what to do in doubt     job       what a trigger carries
-    submit    put the document, adopt what is there already                 states    what the server says of it
-    wait      until it ends, within limits                                  finish    the report, or an error
-    stop      listing      cleanup      lag      bidirectional      windows      duplicates
+    options    what is replicated (fields, sequences)       choices     who for, what in doubt, how long to wait
+    submit     put the document, adopt what is there        duplicates  another document has come first
+    wait       until it ends, within limits (waiting)       states      what the server says of it (reading, errors)
+    finish     the report, or an error (judging, history)   stop        delete the document
+    replicate  all of that in one call                      job, outcome, progress: what travels, and is logged
+    windows    bidirectional    lag    listing    cleanup
 """

@@ -42,6 +42,11 @@ _SILENT = "the server that runs the job does not reach the other one: check repl
 #: In order: the first that matches holds. Faults of the network come first, as they also occur inside of failed logins.
 _TEXTS: tuple[_Known, ...] = (
     _known("duplicate", _DUPLICATE.pattern),
+    _known(
+        "transient",
+        r"already running as a transient replication",
+        "somebody has started it with POST /_replicate: cancel that, or wait for its end",
+    ),
     _known("transient", r"econnrefused|nxdomain|conn_failed|could not resolve", _SILENT),
     _known("transient", r"session_request_failed|timeout|timedout|max_backoff|sel_conn_closed|connection_clos"),
     _known("fatal", r"session_request_unauthorized|session_request_forbidden|session_requires_valid_user", _REFUSED),
@@ -95,6 +100,27 @@ def advice(text: str | None) -> str:
     """One sentence on what to do about it, for an error message; empty if there is nothing to say."""
     found = _find(text)
     return "" if found is None else found.advice
+
+
+def end_of(text: str | None, source_url: str, target_url: str) -> Literal["source", "target"] | None:
+    """Which end ``text`` is about: the one whose address it holds, or whose server's; None: no telling."""
+    for cut in (_database, _server):
+        ends: dict[str, Literal["source", "target"]] = {cut(source_url): "source"}
+        if cut(target_url) in ends:
+            continue
+        ends[cut(target_url)] = "target"
+        named = [end for url, end in ends.items() if url and re.search(re.escape(url) + r"(?![\w%.:-])", text or "")]
+        if len(named) == 1:
+            return named[0]
+    return None
+
+
+def _database(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _server(url: str) -> str:
+    return url.rpartition("/")[0]
 
 
 def redacted(text: Any) -> str:

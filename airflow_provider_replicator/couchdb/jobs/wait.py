@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.couchdb.jobs import lag
+from airflow_provider_replicator.couchdb.jobs.errors import end_of
 from airflow_provider_replicator.couchdb.jobs.history import baseline
 from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
 from airflow_provider_replicator.couchdb.jobs.progress import Meter, Progress
@@ -138,11 +139,12 @@ class Follower:
 
     def outcome(self, ended: Ended) -> Outcome:
         """The outcome, as far as was seen."""
+        end = None if ended.kind == "completed" else end_of(self._last.error, self.job.source_url, self.job.target_url)
         return Outcome(
             kind=ended.kind,
             job=self.job,
             state=self._last,
-            reason=ended.reason,
+            reason=ended.reason if end is None else f"at the {end}, {ended.reason}",
             states=tuple(self._waiting.states),
             crashes=self._waiting.crashes,
             seconds=round(self._clock() - self.started_at, 3),

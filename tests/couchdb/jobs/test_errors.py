@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_replicator.couchdb.jobs.errors import Duplicate, advice, classify, duplicate_of, redacted
+from airflow_provider_replicator.couchdb.jobs.errors import Duplicate, advice, classify, duplicate_of, end_of, redacted
 
 URL = "http://127.0.0.1:15984"
 RECORDED = [
@@ -45,7 +45,7 @@ RECORDED = [
         "Replication `b477` specified by document `one` already started, triggered by document `two` from db `_replicator`",
         "duplicate",
     ),
-    ("Replication `b477` specified by document `one` already running as a transient replication", "unknown"),
+    ("Replication `b477` specified by document `one` already running as a transient replication", "transient"),
     ("something that nobody has seen yet", "unknown"),
     ("", "unknown"),
     (None, "unknown"),
@@ -70,6 +70,27 @@ def test_the_other_document_is_named(doc_id: str, database: str) -> None:
         f"from db `{database}`"
     )
     assert duplicate_of(text) == Duplicate(doc_id=doc_id, database=database, job_id="b477d920+continuous")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target", "end"),
+    [
+        ("could not open http://h/a/", "http://h/a", "http://h/b", "source"),
+        ("could not open http://h/b/", "http://h/a", "http://h/b", "target"),
+        ("could not open http://h/ab/", "http://h/a", "http://h/ab", "target"),
+        ("could not open http://h/a%2Fb/", "http://h/a%2Fb", "http://h/a", "source"),
+        ("could not open http://h/a/", "http://h/a", "http://h/a", None),
+        ("could not open http://g/a/", "http://h/a", "http://g/a", "target"),
+        ('{session_request_failed,"http://g/_session","x"}', "http://h/a", "http://g/a", "target"),
+        ('{session_request_failed,"http://h/_session","x"}', "http://h/a", "http://h/b", None),
+        ("http://h/a to http://h/b", "http://h/a", "http://h/b", None),
+        ("max_backoff", "http://h/a", "http://g/a", None),
+        ("max_backoff", "", "", None),
+        (None, "http://h/a", "http://g/a", None),
+    ],
+)
+def test_which_end_a_text_is_about(text: str | None, source: str, target: str, end: str | None) -> None:
+    assert end_of(text, source, target) == end
 
 
 def test_no_other_document() -> None:
