@@ -10,11 +10,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.exceptions import PermanentError, ReplicatorError, VerificationError
+from airflow_provider_replicator.exceptions import PermanentError, ReplicatorError
 from airflow_provider_replicator.operators._cloudant_base import blocking
+from airflow_provider_replicator.operators._cloudant_reports import brief, verification_error, verification_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from airflow_provider_replicator.couchdb.client import CouchClient
     from airflow_provider_replicator.couchdb.connection import CouchConnection
@@ -29,22 +30,6 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.operators._cloudant_stage import Stage, StageStore
 
     Log = Callable[..., None]
-
-#: The counts of a verification that the report of a replication has.
-_VERIFIED = (
-    "level",
-    "ok",
-    "documents",
-    "revisions",
-    "conflicts",
-    "tombstones",
-    "missing_documents",
-    "missing_revisions",
-    "changed_meanwhile",
-    "pending",
-    "compared",
-    "different",
-)
 
 
 @dataclass(slots=True)
@@ -113,7 +98,7 @@ class Flow:
         if self.plan.level == "pending":
             stage = stage.with_(reached=tuple(outcome.state.checkpointed_source_seq for outcome in outcomes))
         counted = self._finished(stage, outcomes)
-        report = counted if stage.report is None else stage.report | {"repair": counted}
+        report = counted if stage.report is None else stage.report | {"repair": brief(counted)}
         return self.verified(stage.with_(report=report, jobs=()))
 
     def verified(self, stage: Stage) -> Stage:
@@ -211,7 +196,7 @@ class Flow:
                 errors.append(error)
         if errors:
             raise min(errors, key=lambda one: not isinstance(one, PermanentError))
-        return reports[0] if len(reports) == 1 else reports[0] | {"back": reports[1]}
+        return reports[0] if len(reports) == 1 else reports[0] | {"back": brief(reports[1])}
 
     def _finish(self, leg: Leg, outcome: Outcome) -> dict[str, Any]:
         from airflow_provider_replicator.couchdb.jobs.finish import finish
@@ -282,18 +267,3 @@ class Flow:
 def repairing(options: ReplicationOptions) -> ReplicationOptions:
     """A job that compares every revision, whatever its checkpoint says, and leaves no checkpoint behind."""
     return replace(options, since_seq="0", use_checkpoints=False, continuous=False)
-
-
-def verification_report(found: Sequence[VerifyReport]) -> dict[str, Any]:
-    """What is kept of one or two verifications: counts by direction, and the first ids that are missing."""
-    verification = [{name: getattr(one, name) for name in _VERIFIED} for one in found]
-    kept: dict[str, Any] = {"verification": verification[0]}
-    if len(verification) > 1:
-        kept["verification_back"] = verification[1]
-    return kept | {"missing_ids": [name for one in found for name in one.missing_ids]}
-
-
-def verification_error(found: Sequence[VerifyReport], report: Mapping[str, Any]) -> VerificationError:
-    differing = [one for one in found if not one.ok]
-    findings = [finding for one in differing for finding in one.findings]
-    return VerificationError(" ".join(one.message for one in differing), findings, report)

@@ -58,6 +58,7 @@ class CouchJobsOperator(CouchPairOperator):
     operator_extra_links = (ReplicationDocumentLink(), CloudantDashboardLink())
 
     _submitted: tuple[CouchConnection, Owner, tuple[Job, ...]] | None = None
+    _linked: str | None = ""
 
     def __init__(
         self,
@@ -214,7 +215,9 @@ class CouchJobsOperator(CouchPairOperator):
         mediator = flow.connections.mediator
         self._submitted = (mediator, flow.plan.owner, jobs)
         doc_id = jobs[0].doc_id if len(jobs) == 1 else None
-        push_links(context, base_url=mediator.base_url, replicator_db=mediator.replicator_db, doc_id=doc_id)
+        if doc_id != self._linked:
+            push_links(context, base_url=mediator.base_url, replicator_db=mediator.replicator_db, doc_id=doc_id)
+            self._linked = doc_id
 
     def _failed(self, context: Context, flow: Flow, error: ReplicatorError) -> None:
         report = getattr(error, "report", None)

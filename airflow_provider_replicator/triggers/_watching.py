@@ -52,16 +52,16 @@ class ProgressLog:
             return
         self._shown[job.doc_id], self._shown_at[job.doc_id] = key, now
         self._log("%s -> %s: %s", job.source_db or job.doc_id, job.target_db or job.doc_id, key[2])
-        _measure(progress)
+        _measure(pending=progress.pending, crashes=progress.error_count or None)
 
 
-def _measure(progress: Progress) -> None:
+def _measure(**values: float | None) -> None:
+    """The newest numbers, to Airflow's metrics."""
     from airflow.sdk.observability import stats
 
-    if progress.pending is not None:
-        stats.gauge("couchdb.replication.pending", progress.pending)
-    if progress.error_count:
-        stats.gauge("couchdb.replication.crashes", progress.error_count)
+    for name, value in values.items():
+        if value is not None:
+            stats.gauge(f"couchdb.replication.{name}", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +103,12 @@ async def look(
     from airflow_provider_replicator.couchdb.jobs.lag import beat, heartbeat_age, lag
 
     found = await lag(mediator, source, job)
-    if limits.max_seconds is None or target is None:
-        return found
-    now = time.time()
-    await beat(source, job.source_db, job.doc_id, now)
-    return replace(found, seconds=await heartbeat_age(target, job.target_db, job.doc_id, now))
+    if limits.max_seconds is not None and target is not None:
+        now = time.time()
+        await beat(source, job.source_db, job.doc_id, now)
+        found = replace(found, seconds=await heartbeat_age(target, job.target_db, job.doc_id, now))
+    _measure(pending=found.pending, lag_seconds=found.seconds)
+    return found
 
 
 def refuse_hopeless(state: JobState, doc_id: str, *, max_crashes: int) -> None:

@@ -19,8 +19,8 @@ from tests.dags.running_dags import ROOT, DagRunResult, RunningDags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PASSWORD = "s3cret+of/the=servers%2f 4e7b"
-MARK = "4e7b"
+PASSWORD = "s3cret+of/the=servers%2f zqkwj"
+MARK = "zqkwj"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,86 +14,28 @@ import psutil
 import pytest
 
 from airflow_provider_replicator.core.window import iso
-from airflow_provider_replicator.sandbox.cdf.running import RunningSandbox
-from tests.dags.projects import DAY_MS, HOUR_MS, Project, fill
-from tests.standalone.running_airflow import ROOT, RunningAirflow, wait_until
+from tests.dags.projects import DAY_MS, HOUR_MS, Project
+from tests.standalone.running_airflow import RunningAirflow, wait_until
+from tests.standalone.world import (
+    ASSETS,
+    FIRST_DAY_MS,
+    PASSWORD,
+    POINTS,
+    RESOURCES,
+    SERIES,
+    TODAY_MS,
+    TOKEN,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.standalone.world import World
 
 pytestmark = pytest.mark.standalone
 
-TOKEN = "s3cret-of-the-sandbox-4b7d"
-TARGETS = ("target", "probe", "followed", "by_cli", "by_rest", "killed", "stopped")
-RESOURCES = ["data_sets", "labels", "assets", "events", "time_series", "datapoints", "raw"]
-#: Six days for two backfills. Yesterday is not one of them: it gets a run by the schedule.
-DAYS = 6
-TODAY_MS = int(time.time()) // 86_400 * DAY_MS
-FIRST_DAY_MS = TODAY_MS - (DAYS + 1) * DAY_MS
-ASSETS, SERIES, POINTS = 8_000, 300, 2_000
 #: How often a backfill is made before the database counts as broken.
 CREATIONS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    sandbox: RunningSandbox
-    airflow: RunningAirflow
-
-    def project(self, name: str) -> Project:
-        return Project(self.sandbox, name)
-
-
-def connection(sandbox: RunningSandbox, project: str, **extra: Any) -> str:
-    given = {"project": project, "token": TOKEN, **extra}
-    return json.dumps({"conn_type": "cdf", "host": sandbox.base_url, "extra": given})
-
-
-def connections(sandbox: RunningSandbox) -> dict[str, str]:
-    found = {name: connection(sandbox, name) for name in (*TARGETS, "big")}
-    found["cdf_source"] = connection(sandbox, "source")
-    # One request at a time, so that there is a middle in which a task can be killed.
-    found |= {name: connection(sandbox, name, concurrency=1) for name in ("killed", "stopped")}
-    return {f"AIRFLOW_CONN_{name.upper()}": value for name, value in found.items()}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with ExitStack() as stack:
-        sandbox = stack.enter_context(RunningSandbox(projects=("source", "big", *TARGETS), token=TOKEN))
-        fill(Project(sandbox, "source"), first_day_ms=FIRST_DAY_MS, days=DAYS)
-        fill_big(Project(sandbox, "big"))
-        home, folder = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("dags")
-        for file in [*ROOT.glob("dags/*.py"), *ROOT.glob("tests/standalone/dags/*.py")]:
-            (folder / file.name).symlink_to(file)
-        environment = {**connections(sandbox), "CDF_POOLS": "on"}
-        airflow = stack.enter_context(RunningAirflow(home=home, dags=folder, environment=environment))
-        airflow.command("pools", "import", str(ROOT / "dags" / "pools.json"))
-        yield World(sandbox, airflow)
-
-
-def fill_big(project: Project) -> None:
-    """Enough assets and points for a copy that can be killed in the middle."""
-    roots = [{"externalId": f"root-{number}", "name": "root"} for number in range(ASSETS // 1000)]
-    project.create("assets", *roots)
-    for root in roots:
-        children = [
-            {"externalId": f"{root['externalId']}-{number}", "name": "a", "parentExternalId": root["externalId"]}
-            for number in range(999)
-        ]
-        project.create("assets", *children)
-    for target in (project.name, "killed"):
-        series = [{"externalId": f"series-{number}"} for number in range(SERIES)]
-        Project(project.sandbox, target).create("time_series", *series)
-    for start in range(0, SERIES, 50):
-        items = [
-            {
-                "externalId": f"series-{number}",
-                "datapoints": [{"timestamp": FIRST_DAY_MS + n * 1000, "value": n + number} for n in range(POINTS)],
-            }
-            for number in range(start, start + 50)
-        ]
-        project.post("/timeseries/data", {"items": items})
 
 
 def window(start_ms: int, end_ms: int, origin: str = "data interval") -> dict[str, str]:
@@ -327,7 +266,8 @@ def kill(airflow: RunningAirflow, run_id: str, task_id: str) -> None:
 
 
 def test_no_secret_is_in_any_log_or_in_the_metadata_database(world: World) -> None:
-    """The last test of this module: all runs above have left their traces."""
+    """The last test of this folder: all runs before have left their traces."""
     files = [path for path in Path(world.airflow.home).rglob("*") if path.is_file()]
     assert any("task_id=datapoints" in str(path) for path in files)
-    assert [path.name for path in files if TOKEN.encode() in path.read_bytes()] == []
+    secrets = [TOKEN.encode(), PASSWORD.encode(), PASSWORD[-5:].encode()]
+    assert [path.name for path in files for secret in secrets if secret in path.read_bytes()] == []
