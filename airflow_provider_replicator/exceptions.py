@@ -165,8 +165,8 @@ class CdfConnectionError(TransientError):
     """No usable answer: connect error, reset, timeout or truncated body, and the transport's own retries are used up."""
 
 
-class CouchRequestError(PermanentError):
-    """A CouchDB server refused the request. ``error`` and ``reason`` are the server's words; the request's body is not kept."""
+class _CouchAnswerError(ReplicatorError):
+    """What a CouchDB server answered. ``error`` and ``reason`` are its words; the request's body is not kept."""
 
     def __init__(self, status: int, error: str, reason: str, *, path: str) -> None:
         super().__init__(f"{path}: {status} {error}: {reason}")
@@ -174,6 +174,10 @@ class CouchRequestError(PermanentError):
         self.error = error
         self.reason = reason
         self.path = path
+
+
+class CouchRequestError(_CouchAnswerError, PermanentError):
+    """A CouchDB server refused the request."""
 
 
 class CouchNotFoundError(CouchRequestError):
@@ -188,26 +192,12 @@ class CouchTooLargeError(CouchRequestError):
     """The answer is larger than ``max_bytes`` of the request: whoever set that bound asks for less. ``status`` is 413."""
 
 
-class CouchAccessError(PermanentError):
+class CouchAccessError(_CouchAnswerError, PermanentError):
     """401 or 403 of a CouchDB server. Never retried: five wrong passwords lock an account."""
 
-    def __init__(self, status: int, error: str, reason: str, *, path: str) -> None:
-        super().__init__(f"{path}: {status} {error}: {reason}")
-        self.status = status
-        self.error = error
-        self.reason = reason
-        self.path = path
 
-
-class CouchUnavailableError(TransientError):
+class CouchUnavailableError(_CouchAnswerError, TransientError):
     """429 or 5xx of a CouchDB server, and the client's own retries are used up."""
-
-    def __init__(self, status: int, error: str, reason: str, *, path: str) -> None:
-        super().__init__(f"{path}: {status} {error}: {reason}")
-        self.status = status
-        self.error = error
-        self.reason = reason
-        self.path = path
 
 
 class CouchConnectionError(TransientError):
@@ -221,17 +211,17 @@ class CouchConnectionError(TransientError):
         self.sent = sent
 
 
-class ReplicationFailedError(PermanentError):
+class _JobError(ReplicatorError):
+    """``report`` is what is known of a replication job, without secrets."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = dict(report or {})
+
+
+class ReplicationFailedError(_JobError, PermanentError):
     """A replication job cannot get on without somebody changing something. ``report`` is what is known of it, without secrets."""
 
-    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.report = dict(report or {})
 
-
-class ReplicationStalledError(TransientError):
+class ReplicationStalledError(_JobError, TransientError):
     """A replication job did not get on within the limits that were set for it. ``report`` as above."""
-
-    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.report = dict(report or {})
