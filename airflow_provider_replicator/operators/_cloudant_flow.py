@@ -45,7 +45,7 @@ class Flow:
 
     def begin(self, stage: Stage) -> Stage:
         """Submit the jobs, or find those that a try before this one has submitted."""
-        stage = stage.with_(jobs=self._submit(stage), started_at=time.time())
+        stage = stage.with_(jobs=self._submit(stage), started_at=time.time(), lost=0)
         self.store.save(stage)
         return stage
 

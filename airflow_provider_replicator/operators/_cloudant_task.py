@@ -139,14 +139,11 @@ class CouchJobsOperator(CouchPairOperator):
         from airflow_provider_replicator.operators._cloudant_stage import Stage, StageStore
 
         legs = self._legs(context)
-        self._plan(context, legs, retried=False)
-        connections = self._connections()
-        ends = [
-            (end.base_url, end.replicator_db) for end in (connections.mediator, connections.source, connections.target)
-        ]
+        ends = (self.mediator_conn_id, self.source_conn_id, self.target_conn_id)
         store = StageStore(context, legs=repr(legs), ends=ends)
         saved = store.load()
         plan = self._plan(context, legs, retried=saved is not None)
+        connections = self._connections()
         with self._stoppable() as stop, connections.open(stop) as clients:
             flow = Flow(plan, connections, clients, store, self.log.info, lambda jobs: self._show(context, flow, jobs))
             try:
