@@ -117,6 +117,11 @@ class World:
         name = quote(source.name, safe="")
         self.control.fault(path=f"/{name}/_bulk_get", method="POST", kind="delay", seconds=seconds, times=None)
 
+    def lasting(self, source: Database) -> None:
+        """From now on jobs that read it take a second, so that they are not over before a task looks; where that can be had."""
+        if self.faults is not None:
+            self.slow(source, seconds=1)
+
     def clear(self) -> None:
         if self.faults is not None:
             self.faults.clear_faults()

@@ -28,6 +28,8 @@ def test_both_databases_end_up_with_what_either_had(world: World, deferrable: bo
     two.fill(9, start=100)
     one.put("both", {"from": "one"})
     two.put("both", {"from": "two"})
+    world.lasting(one)
+    world.lasting(two)
     task = Task(operator(world, one, two, verify="revisions", deferrable=deferrable))
 
     report = task.run()

@@ -118,6 +118,7 @@ def test_a_task_that_was_stopped_before_it_began_makes_no_job(world: World) -> N
 @pytest.mark.parametrize("error", ["Trigger timeout", "Trigger failure"])
 def test_a_triggerer_that_never_answers_does_not_matter_while_there_is_time(world: World, error: str) -> None:
     source, target = world.pair(3)
+    world.lasting(source)
     task = Task(CloudantReplicateOperator(task_id="copy", **arguments(world, source, target, deferrable=True)))
     task.defer()
     report = task.lost(error)

@@ -37,6 +37,7 @@ def replicate(world: World, source: Database, target: Database | str, **argument
 def test_a_database_is_copied_verified_and_reported(world: World, deferrable: bool) -> None:
     source, target = world.database("-s"), Database(world.couch, world.name("-t"))
     source.fill(50)
+    world.lasting(source)
     task = Task(replicate(world, source, target, create_target=True, verify="revisions", deferrable=deferrable))
 
     report = task.run()
@@ -122,7 +123,7 @@ def test_a_verification_names_what_is_missing_and_repairs_it(world: World, defer
     assert report["verification"]["ok"]
     assert report["repair"]["docs_written"] == 1
     assert target.ids() == source.ids()
-    assert len(repaired.deferrals) == 2 * int(deferrable)
+    assert len(repaired.deferrals) <= 2 * int(deferrable)  # a job that is over at once is not waited for
     assert world.job(source) is None
 
 
@@ -189,6 +190,7 @@ def test_a_failed_job_may_be_left_to_go_on(world: World) -> None:
 
 def test_a_retry_adopts_the_job_of_the_try_before(world: World) -> None:
     source, target = world.pair(5)
+    world.lasting(source)
     first = Task(replicate(world, source, target, deferrable=True, keep_document=True))
     first.defer()  # the worker is gone, and no triggerer takes over
     job = world.job(source)
@@ -205,6 +207,7 @@ def test_a_retry_adopts_the_job_of_the_try_before(world: World) -> None:
 
 def test_a_retry_takes_a_completed_result_and_a_cleared_task_runs_again(world: World) -> None:
     source, target = world.pair(5)
+    world.lasting(source)
     first = Task(replicate(world, source, target, deferrable=True, keep_document=True))
     first.defer()
     job = world.once(source, "completed")

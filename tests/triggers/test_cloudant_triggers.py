@@ -146,6 +146,7 @@ def test_a_server_that_cannot_be_asked_is_an_event_and_the_task_looks_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, target = world.pair(2)
+    world.lasting(source)
     task, trigger = deferred(world, source, target)
     nobody = {"conn_type": "couchdb", "host": world.server.url, "login": "nobody", "password": "x"}
     with monkeypatch.context() as patch:
@@ -181,6 +182,7 @@ def test_an_event_that_calls_a_running_job_completed_fails_the_task(world: World
 
 def test_neither_a_trigger_nor_its_event_holds_a_secret(world: World) -> None:
     source, target = world.pair(2)
+    world.lasting(source)
     task, trigger = deferred(world, source, target)
     event = first_event(trigger)
     texts = [repr(trigger.serialize()), repr(event), repr(task.pushed), repr(task.store.__dict__), repr(task.deferrals)]
