@@ -118,9 +118,10 @@ class World:
         self.control.fault(path=f"/{name}/_bulk_get", method="POST", kind="delay", seconds=seconds, times=None)
 
     def lasting(self, source: Database) -> None:
-        """From now on jobs that read it take a second, so that they are not over before a task looks; where that can be had."""
+        """From now on jobs that read it take a second, even with nothing to copy, so that none is over before a task looks at it."""
         if self.faults is not None:
-            self.slow(source, seconds=1)
+            path = f"/{quote(source.name, safe='')}/_changes"
+            self.faults.fault(path=path, kind="delay", seconds=1, times=None)
 
     def clear(self) -> None:
         if self.faults is not None:
