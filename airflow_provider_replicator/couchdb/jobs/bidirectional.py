@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_replicator.couchdb.jobs.submit import submit
 from airflow_provider_replicator.couchdb.jobs.wait import Follower
 from airflow_provider_replicator.couchdb.jobs.waiting import Ended
 from airflow_provider_replicator.exceptions import ConfigurationError
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_replicator.couchdb.client import CouchClient
-    from airflow_provider_replicator.couchdb.connection import CouchConnection
-    from airflow_provider_replicator.couchdb.jobs.choices import Owner, Policies, Until, WaitLimits
+    from airflow_provider_replicator.couchdb.jobs.choices import Until, WaitLimits
     from airflow_provider_replicator.couchdb.jobs.job import Job
     from airflow_provider_replicator.couchdb.jobs.options import ReplicationOptions
     from airflow_provider_replicator.couchdb.jobs.outcome import Outcome
@@ -41,24 +39,6 @@ def reversed_options(options: ReplicationOptions) -> ReplicationOptions:
         source_proxy=options.target_proxy,
         target_proxy=options.source_proxy,
     )
-
-
-async def submit_both(
-    mediator: CouchClient,
-    source: CouchConnection,
-    target: CouchConnection,
-    options: ReplicationOptions,
-    *,
-    owner: Owner,
-    policies: Policies,
-) -> tuple[Job, Job]:
-    """Both jobs on one mediator: there and back. After a crash in between, the same call finds the one that is there.
-
-    With ``create_target`` the way back may crash once, until the way there has made the database.
-    """
-    back = reversed_options(options)
-    there = await submit(mediator, source, target, options, owner=owner, policies=policies)
-    return there, await submit(mediator, target, source, back, owner=owner, policies=policies)
 
 
 async def wait_both(

@@ -9,10 +9,11 @@ import pytest
 
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.blocking import run
-from airflow_provider_replicator.couchdb.jobs.bidirectional import reversed_options, submit_both, wait_both
+from airflow_provider_replicator.couchdb.jobs.bidirectional import reversed_options, wait_both
 from airflow_provider_replicator.couchdb.jobs.choices import Policies, WaitLimits
 from airflow_provider_replicator.couchdb.jobs.finish import finish
 from airflow_provider_replicator.couchdb.jobs.options import ReplicationOptions
+from airflow_provider_replicator.couchdb.jobs.submit import submit
 from airflow_provider_replicator.exceptions import ConfigurationError
 from tests.couchdb.jobs.pair import LIMITS
 
@@ -24,16 +25,11 @@ if TYPE_CHECKING:
 
 
 def submitted(pair: Pair, **options: Any) -> tuple[Job, Job]:
-    return run(
-        submit_both(
-            pair.client,
-            pair.connection,
-            pair.connection,
-            pair.options(**options),
-            owner=pair.owner("r"),
-            policies=Policies(),
-        )
-    )
+    """There and back, as a task submits them."""
+    there = pair.options(**options)
+    common: dict[str, Any] = {"owner": pair.owner("r"), "policies": Policies()}
+    ends = pair.client, pair.connection, pair.connection
+    return run(submit(*ends, there, **common)), run(submit(*ends, reversed_options(there), **common))
 
 
 def waited(pair: Pair, jobs: tuple[Job, Job], limits: WaitLimits = LIMITS, **more: Any) -> tuple[Outcome, Outcome]:

@@ -19,10 +19,8 @@ from airflow_provider_replicator.couchdb.jobs.stop import stop
 from airflow_provider_replicator.couchdb.jobs.windows import begin
 from airflow_provider_replicator.exceptions import ConfigurationError, ReplicationFailedError
 from airflow_provider_replicator.sandbox.couchdb.running import RunningCouch
-from scripts.pouchdb import NotInstalledError
-from tests.contract.couchdb import server as servers
+from tests.couchdb import servers
 from tests.couchdb.jobs.pair import Pair
-from tests.couchdb.servers import connection_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +57,8 @@ def v1_server() -> Iterator[CouchConnection]:
 
 @pytest.fixture(scope="module")
 def pouch_server() -> Iterator[CouchConnection]:
-    try:
-        with servers.pouchdb() as server:
-            yield connection_to(server, "pouch")
-    except NotInstalledError as missing:
-        pytest.skip(str(missing))
+    with servers.pouch() as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.couchdb import servers
-from tests.couchdb.servers import connection_to, main_server
+from tests.couchdb.fixtures import couch, pouch
 from tests.couchdb.verify.pair import Pair
 
 if TYPE_CHECKING:
@@ -16,17 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_replicator.couchdb.connection import CouchConnection
 
 
-@pytest.fixture(scope="session")
-def couch() -> Iterator[CouchConnection]:
-    """An administrator's connection."""
-    with main_server() as server:
-        yield connection_to(server)
-
-
-@pytest.fixture(scope="session")
-def pouch() -> Iterator[CouchConnection]:
-    with servers.pouch() as connection:
-        yield connection
+__all__ = ["couch", "pouch"]
 
 
 @pytest.fixture

@@ -5,18 +5,14 @@ database is. Seeded: a failure names its seed.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
-from airflow_provider_replicator.exceptions import LakeConflictError
-from airflow_provider_replicator.lake.feeds.options import MergeWhen
-from tests.lake.crashing import Crashing
 from tests.lake.documents.world import ALWAYS
+from tests.lake.playing import Game
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,15 +44,13 @@ class After:
         await self.inner.close()
 
 
-class Player:
+class Player(Game):
     """Plays one game."""
 
     def __init__(self, world: World, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(world, seed, monkeypatch)
         self.world = world
-        self.random = Random(seed)
         self.columns = COLUMNS[0]
-        self.history = bool(seed % 3 == 0)
-        self.crashing = Crashing(monkeypatch)
 
     # -- the database
 
@@ -88,14 +82,11 @@ class Player:
         return self.world.options(
             page_size=choose([1, 2, 3, 2000]),
             commit_rows=choose([1, 4, 1000]),
-            merge_when=choose([MergeWhen(), MergeWhen(small_table=0, rows=5), MergeWhen(small_table=0, share=None)]),
+            merge_when=self.merge_when(),
             columns=self.columns,
             history=self.history,
             resync=self.random.random() < 0.1,
         )
-
-    def crashed_run(self) -> None:
-        self.crashing.after(self.random.randint(0, 6), lambda: self.world.run(self.options()))
 
     def run(self) -> None:
         """With edits between its requests."""
@@ -111,30 +102,8 @@ class Player:
         finally:
             self.world.wrap = lambda inner: inner
 
-    def two_runs(self) -> None:
-        """At once. One may lose, and says so."""
-
-        async def both() -> list[object]:
-            chosen = self.options(), self.options()
-            return list(await asyncio.gather(*map(self.world.arun, chosen), return_exceptions=True))
-
-        lost = [one for one in asyncio.run(both()) if isinstance(one, BaseException)]
-        assert all(isinstance(one, LakeConflictError) for one in lost), lost
-
-    def play(self) -> None:
-        moves: list[tuple[Callable[[], None], int]] = [
-            (self.edit, 8),
-            (self.run, 5),
-            (self.crashed_run, 4),
-            (self.declare, 1),
-            (self.make_again, 1),
-            (self.two_runs, 2),
-        ]
-        chosen = [move for move, _ in moves]
-        for move in self.random.choices(chosen, [weight for _, weight in moves], k=14):
-            move()
-        self.world.run(self.options())
-        self.check()
+    def more_moves(self) -> list[tuple[Callable[[], None], int]]:
+        return [(self.declare, 1), (self.make_again, 1)]
 
     def check(self) -> None:
         self.world.check()

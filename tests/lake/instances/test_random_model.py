@@ -7,20 +7,17 @@ does in the same places is tested in test_killed.py.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
-from airflow_provider_replicator.exceptions import LakeConflictError
 from airflow_provider_replicator.lake.feeds.options import MergeWhen
 from airflow_provider_replicator.lake.instances.options import InstancesOptions
 from tests.acceptance.projects import Watched
-from tests.lake.crashing import Crashing
 from tests.lake.instances.world import CHANGES, NODES, SPACE, TYPES, options
+from tests.lake.playing import Game
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,17 +35,15 @@ MORE_TYPES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-class Player:
+class Player(Game):
     """Plays one game."""
 
     def __init__(self, world: World, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(world, seed, monkeypatch)
         self.world = world
-        self.random = Random(seed)
         self.types = dict(TYPES)
         self.more = list(MORE_TYPES)
-        self.history = bool(seed % 3 == 0)
         self.expired = 0
-        self.crashing = Crashing(monkeypatch)
 
     # -- the source
 
@@ -101,18 +96,14 @@ class Player:
 
     def options(self) -> InstancesOptions:
         choose = self.random.choice
-        merge_when = choose([MergeWhen(), MergeWhen(small_table=0, rows=5), MergeWhen(small_table=0, share=None)])
         return options(
             page_size=choose([1, 2, 3, 2000]),
             load_page_size=choose([1, 2, 3, 10_000]),
             commit_rows=choose([1, 4, 1000]),
-            merge_when=merge_when,
+            merge_when=self.merge_when(),
             history=self.history,
             resync=self.random.random() < 0.1,
         )
-
-    def crashed_run(self) -> None:
-        self.crashing.after(self.random.randint(0, 6), lambda: self.world.run(self.options()))
 
     def run(self) -> None:
         """With edits at the source between its requests."""
@@ -128,30 +119,8 @@ class Player:
         finally:
             self.world.wrap = lambda inner: inner
 
-    def two_runs(self) -> None:
-        """At once. One may lose, and says so."""
-
-        async def both() -> list[object]:
-            chosen = self.options(), self.options()
-            return list(await asyncio.gather(*map(self.world.arun, chosen), return_exceptions=True))
-
-        lost = [one for one in asyncio.run(both()) if isinstance(one, BaseException)]
-        assert all(isinstance(one, LakeConflictError) for one in lost), lost
-
-    def play(self) -> None:
-        moves = [
-            (self.edit, 8),
-            (self.run, 5),
-            (self.crashed_run, 4),
-            (self.change_view, 1),
-            (self.expire, 1),
-            (self.two_runs, 2),
-        ]
-        chosen = [move for move, _ in moves]
-        for move in self.random.choices(chosen, [weight for _, weight in moves], k=14):
-            move()
-        self.world.run(self.options())
-        self.check()
+    def more_moves(self) -> list[tuple[Callable[[], None], int]]:
+        return [(self.change_view, 1), (self.expire, 1)]
 
     def check(self) -> None:
         self.world.check()
