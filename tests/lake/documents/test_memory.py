@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_replicator.couchdb import databases
 from airflow_provider_replicator.couchdb.blocking import run
@@ -27,7 +27,7 @@ def fill(world: World, first: int, last: int) -> None:
             run(databases.bulk_docs(client, world.database, some))
 
 
-def peak_mb(world: World) -> tuple[int, float]:
+def peak_mb(world: World, **options: Any) -> tuple[int, float]:
     """(rows written, memory) of a run."""
     script = """
         import asyncio, pickle, re, sys
@@ -41,20 +41,30 @@ def peak_mb(world: World) -> tuple[int, float]:
         status = open("/proc/self/status").read()  # getrusage would count the parent's peak as well
         print(report.written, int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) / 1024)
     """
-    options = world.options(commit_bytes=4 << 20)
-    job = pickle.dumps((world.connection.base_url, world.connection.auth, world.lake, options))
+    chosen = world.options(commit_bytes=4 << 20, **options)
+    job = pickle.dumps((world.connection.base_url, world.connection.auth, world.lake, chosen))
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], input=job, capture_output=True, check=True)
     written, memory = done.stdout.split()
     return int(written), float(memory)
 
 
 def test_a_load_takes_the_memory_of_its_commits(world: World) -> None:
-    fill(world, 0, 4_000)
-    written, small = peak_mb(world)
-    assert written == 4_000
-    world.make_again()
-    fill(world, 0, 30_000)
-    written, large = peak_mb(world)  # reads everything anew
-    assert written == 30_000
+    """Both are several commits long, and first loads: of tables of their own."""
+    fill(world, 0, 15_000)
+    written, small = peak_mb(world, table="small")
+    assert written == 15_000
+    fill(world, 15_000, 60_000)
+    written, large = peak_mb(world, table="large")
+    assert written == 60_000
     assert large < 400
     assert large < small + 80
+
+
+def test_reading_everything_anew_takes_no_more_than_that(world: World) -> None:
+    fill(world, 0, 4_000)
+    assert peak_mb(world)[0] == 4_000
+    world.make_again()
+    fill(world, 0, 30_000)
+    written, memory = peak_mb(world)
+    assert written == 30_000
+    assert memory < 400
