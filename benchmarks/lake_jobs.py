@@ -33,6 +33,8 @@ POINTS = "datapoints/datapoints"
 
 
 def lake_of(job: Job) -> Lake:
+    if job["root"].startswith("file:"):
+        return Lake(job["root"])
     keys = Keys(job["access_key"], job["secret_key"])
     return Lake(
         f"s3://{job['bucket']}/{job['root']}", S3Access(region="us-east-1", keys=lambda: keys, endpoint_url=job["s3"])
@@ -170,13 +172,27 @@ async def snapshot(job: Job) -> Meter:
 
 
 async def snapshot_limit(job: Job) -> Meter:
-    """``scan_delta(...).sink_parquet(...)`` to a local file, or to an object beside the table."""
+    """``scan_delta(...).sink_parquet(...)`` to a file beside the table. ``copied``: and a copy of it, as a snapshot has."""
     lake = lake_of(job)
     options = lake.options()
-    file, where = (job["file"], None) if job["file"] else (lake.uri("limit/snapshot.parquet"), options)
+    objects = lake.objects()
+    key = "limit/snapshot.parquet"
+    objects.put(key, b"")  # a sink makes no folders
     with Meter() as meter:
         frame = pl.scan_delta(lake.uri(NODES), storage_options=options)
-        frame.sink_parquet(file, compression="zstd", compression_level=1, storage_options=where)
+        frame.sink_parquet(lake.uri(key), compression="zstd", compression_level=1, storage_options=options)
+        if job["copied"]:
+            objects.copy(key, "limit/copy.parquet")
+    return meter
+
+
+async def take(job: Job) -> Meter:
+    """Not a contender: copies the table, as it is, into the folder ``into``."""
+    objects, there = lake_of(job).objects(), Lake(job["into"]).objects()
+    with Meter() as meter:
+        for found in objects.list(NODES):
+            with objects.open(found.key) as file:
+                there.upload(found.key, file)
     return meter
 
 
@@ -191,6 +207,7 @@ JOBS: dict[str, Callable[[Job], Awaitable[Meter]]] = {
         datapoints_limit,
         snapshot,
         snapshot_limit,
+        take,
     )
 }
 

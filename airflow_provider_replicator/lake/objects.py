@@ -34,6 +34,8 @@ _LOUD = ("botocore.auth", "botocore.endpoint")
 _PARTS_IN_FLIGHT = 4
 #: Bytes that the store is asked to copy in one request: a third less time than in parts of 8 MB, and less than a request may take.
 _COPIED_AT_ONCE = 256 << 20
+#: Bytes of a file that are read at a time.
+_READ = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,11 @@ class Objects(Protocol):
     def folders(self, prefix: str) -> Iterator[str]:
         """Names of what is one level below ``prefix`` (which ends with a slash, or is empty) and has something in it."""
 
-    def upload(self, key: str, file: Path) -> None:
-        """Create or replace from a file of any size."""
+    def upload(self, key: str, file: BinaryIO, *, whole: Path | None = None) -> None:
+        """Create or replace from an open file of any size, from its position on. Whether it is closed afterwards is not said.
 
-    def upload_open(self, key: str, file: BinaryIO) -> None:
-        """The same from an open file, from its position on. Whether it is closed afterwards is not said."""
+        ``whole``: where all of it lies once it was read to its end; nobody may write there afterwards.
+        """
 
     def open(self, key: str) -> BinaryIO:
         """The object as a file to read here and there; each read of S3 is a request. Raises LakeError if there is none."""
@@ -152,11 +154,7 @@ class S3Objects:
                 for found in page.get("CommonPrefixes", ()):
                     yield found["Prefix"].removeprefix(self._prefix + prefix).rstrip("/")
 
-    def upload(self, key: str, file: Path) -> None:
-        with lake_errors(f"write {key}"):
-            self.client.upload_file(str(file), self._bucket, self._prefix + key)
-
-    def upload_open(self, key: str, file: BinaryIO) -> None:
+    def upload(self, key: str, file: BinaryIO, *, whole: Path | None = None) -> None:
         from boto3.s3.transfer import TransferConfig
 
         with lake_errors(f"write {key}"):
@@ -313,18 +311,17 @@ class LocalObjects:
         finally:
             os.close(handle)
 
-    def upload(self, key: str, file: Path) -> None:
-        with lake_errors(f"write {key}"):
-            temporary = self._temporary(key)
-            shutil.copyfile(file, temporary)
-            temporary.replace(self._folder / key)
-
-    def upload_open(self, key: str, file: BinaryIO) -> None:
+    def upload(self, key: str, file: BinaryIO, *, whole: Path | None = None) -> None:
         with lake_errors(f"write {key}"):
             temporary = self._temporary(key)
             try:
-                with temporary.open("wb") as target:
-                    shutil.copyfileobj(file, target, 1 << 20)
+                if whole is None:
+                    with temporary.open("wb") as target:
+                        shutil.copyfileobj(file, target, _READ)
+                else:
+                    while file.read(_READ):
+                        pass  # whoever counts what is read has to see all of it
+                    _same_content(whole, temporary)
                 temporary.replace(self._folder / key)
             finally:
                 temporary.unlink(missing_ok=True)  # reading has failed

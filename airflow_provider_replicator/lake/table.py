@@ -59,6 +59,17 @@ class Table:
             except TableNotFoundError:
                 return None
 
+    def at(self, version: int, handle: DeltaTable | None = None) -> DeltaTable:
+        """A handle at ``version``, with the credentials of this moment: ``handle`` itself where it is one. Raises LakeError if that
+        version is gone.
+        """
+        if handle is not None and handle.version() == version and self._has_keys_of_now(handle):
+            return handle
+        found = self.open(version)
+        if found is None:
+            raise LakeError(f"{self.path}: version {version} is gone")
+        return found
+
     def prepare(
         self, schema: TableSchema, *, on_change: OnSchemaChange = "evolve", handle: DeltaTable | None = None
     ) -> DeltaTable:
@@ -124,9 +135,12 @@ class Table:
         A handle keeps the keys with which it was opened, and a long run outlives those of a role: call this between commits. What
         somebody else has committed since is still a conflict for what is written through the handle that comes back.
         """
-        if (handle._storage_options or {}) == self.lake.options():
+        if self._has_keys_of_now(handle):
             return handle
         return self.open(handle.version()) or handle
+
+    def _has_keys_of_now(self, handle: DeltaTable) -> bool:
+        return (handle._storage_options or {}) == self.lake.options()
 
     @contextmanager
     def committing(self, handle: DeltaTable, what: str, transaction: Transaction | None = None) -> Iterator[None]:

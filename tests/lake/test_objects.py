@@ -92,10 +92,13 @@ def test_deleting_what_is_not_there_is_fine(objects: Objects) -> None:
     assert objects.get("a") is None
 
 
-def test_upload_and_copy_replace_whole_objects(objects: Objects, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_upload_and_copy_replace_whole_objects(objects: Objects, tmp_path: Path, whole: bool) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"0123456789" * 2_000_000)  # more than one part
-    objects.upload("v/1.parquet", file)
+    with file.open("rb") as opened:
+        objects.upload("v/1.parquet", opened, whole=file if whole else None)
+        assert opened.closed or not opened.read(), "read to its end"
     objects.put("stable.parquet", b"old")
     objects.copy("v/1.parquet", "stable.parquet")
     assert objects.get("stable.parquet") == file.read_bytes()

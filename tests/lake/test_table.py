@@ -57,6 +57,20 @@ def test_there_is_no_table_until_it_is_prepared(lake: Lake) -> None:
     assert table.properties(opened) == {"id": "id", "name": "name"}
 
 
+def test_a_version_that_is_given_and_one_that_is_gone(lake: Lake) -> None:
+    table = Table(lake, "t")
+    first = table.prepare(SCHEMA)
+    assert table.at(0, first) is first
+    second = filled(lake, SCHEMA, id=[1], name=["A"])
+    newest = second.open()
+    assert newest is not None
+    assert (newest.version(), second.at(0, newest).version()) == (1, 0)
+    with pytest.raises(LakeError, match="version 7"):
+        table.at(7, first)
+    with pytest.raises(LakeError, match=r"nowhere: version 0 is gone"):
+        Table(lake, "nowhere").at(0)
+
+
 def test_many_may_prepare_it_at_once(lake: Lake) -> None:
     with ThreadPoolExecutor(4) as threads:
         handles = list(threads.map(lambda _: Table(lake, "t").prepare(SCHEMA), range(4)))

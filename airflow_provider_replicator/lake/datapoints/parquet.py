@@ -95,7 +95,7 @@ class ParquetFile:
         folder = "/".join(f"{name}={value}" for name, value in self._values.items())
         path = f"{folder}/part-{secrets.token_hex(16)}.zstd.parquet"
         try:
-            objects.upload_open(f"{table_path}/{path}", self._file)
+            objects.upload(f"{table_path}/{path}", self._file)
         finally:
             self._file.close()
         return NewFile(path, size, self.rows, self._values, self._bounds.stats(self.rows))

@@ -13,7 +13,7 @@ streamed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_replicator.exceptions import LakeError, LakeUnavailableError
@@ -30,6 +30,7 @@ from airflow_provider_replicator.lake.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
+    from deltalake import DeltaTable
 
     from airflow_provider_replicator.lake.feeds.layout import FeedLayout
     from airflow_provider_replicator.lake.feeds.state import ChangesState
@@ -39,16 +40,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """Versions of a table and of its changes that belong together. ``changes_version`` is None where nothing waits to be merged."""
+    """Versions of a table and of its changes that belong together. ``changes_version`` is None where nothing waits to be merged.
+
+    ``handle`` and ``changes_handle`` are those with which they were looked up, so that a log is not read twice; :meth:`closed` lets
+    them go.
+    """
 
     table_path: str
     version: int
     changes_version: int | None = None
     merged: int = 0
+    handle: DeltaTable | None = field(default=None, repr=False, compare=False)
+    changes_handle: DeltaTable | None = field(default=None, repr=False, compare=False)
+
+    def closed(self) -> Pinned:
+        return replace(self, handle=None, changes_handle=None)
 
 
 def pin(lake: Lake, table_path: str) -> Pinned:
-    """The newest versions. Raises LakeError if there is no table, and LakeUnavailableError while a load has not come to its end.
+    """The newest versions. Raises LakeError if there is no table, and LakeUnavailableError while a load has not come to its end."""
+    found = pin_if_there(lake, table_path)
+    if found is None:
+        raise LakeError(f"{table_path}: there is no such table; run the task that replicates it first")
+    return found
+
+
+def pin_if_there(lake: Lake, table_path: str) -> Pinned | None:
+    """:func:`pin`, and None if there is no table.
 
     The changes are opened first: whatever is removed from them was merged before, so a table that is opened later has it.
     """
@@ -57,18 +75,21 @@ def pin(lake: Lake, table_path: str) -> Pinned:
     table = Table(lake, table_path)
     handle = table.open()
     if handle is None:
-        raise LakeError(f"{table_path}: there is no such table; run the task that replicates it first")
+        return None
     current = current_state(current_stream(table), handle)
     written = None if changes_handle is None else changes_state(changes_stream(changes), changes_handle)
     if current is None or current[0].phase == "load" or not _settled(current[0].generation, written):
         raise LakeUnavailableError(f"{table_path} is being loaded: run the task that replicates it to its end")
     merged = current[0].merged
-    waiting = changes_handle is not None and written is not None and written[1].batch > merged
+    if written is None or written[1].batch <= merged:
+        changes_handle = None
     return Pinned(
         table_path=table_path,
         version=handle.version(),
-        changes_version=changes_handle.version() if changes_handle is not None and waiting else None,
+        changes_version=None if changes_handle is None else changes_handle.version(),
         merged=merged,
+        handle=handle,
+        changes_handle=changes_handle,
     )
 
 
@@ -88,16 +109,11 @@ def current_frame(lake: Lake, table: Pinned | str) -> pl.LazyFrame:
 
     pinned = pin(lake, table) if isinstance(table, str) else table
     with lake_errors(f"read {pinned.table_path}"):
-        handle = Table(lake, pinned.table_path).open(pinned.version)
-        if handle is None:
-            raise LakeError(f"{pinned.table_path}: version {pinned.version} is gone")
-        frame = pl.scan_delta(handle)
+        frame = pl.scan_delta(Table(lake, pinned.table_path).at(pinned.version, pinned.handle))
         if pinned.changes_version is None:
             return frame
         layout = _layout(pinned.table_path)
-        changes = Table(lake, layout.changes_path).open(pinned.changes_version)
-        if changes is None:
-            raise LakeError(f"{pinned.table_path}: version {pinned.changes_version} of its changes is gone")
+        changes = Table(lake, layout.changes_path).at(pinned.changes_version, pinned.changes_handle)
         return with_changes(frame, net_changes(changes, layout, after=pinned.merged), layout)
 
 

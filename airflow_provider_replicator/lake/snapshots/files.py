@@ -117,7 +117,7 @@ class Files:
     def _send(self, pin: Pin, form: str, growing: GrowingFile) -> PublishedFile:
         key = self.run.layout.versioned(self.run.name, pin.name, form)
         with growing:
-            self.run.objects.upload_open(key, cast("BinaryIO", growing))
+            self.run.objects.upload(key, cast("BinaryIO", growing), whole=growing.path)
         return PublishedFile(
             key=self.run.layout.stable(pin.name, form),
             versioned_key=key,

@@ -26,7 +26,7 @@ class GrowingFile(io.RawIOBase):
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        self._path = file
+        self.path = file
         self._opened: BinaryIO | None = None
         self._over = threading.Event()
         self._abandoned = False
@@ -71,10 +71,10 @@ class GrowingFile(io.RawIOBase):
 
     def _next(self, size: int) -> bytes:
         if self._abandoned:
-            raise TransientError(f"{self._path.name} was not written to its end")
+            raise TransientError(f"{self.path.name} was not written to its end")
         if self._opened is None:
             try:
-                self._opened = self._path.open("rb")
+                self._opened = self.path.open("rb")
             except FileNotFoundError:
                 return b""
         return self._opened.read(size)

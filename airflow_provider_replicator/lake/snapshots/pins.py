@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_replicator.exceptions import LakeError
 from airflow_provider_replicator.lake.errors import lake_errors
-from airflow_provider_replicator.lake.feeds.current import current_frame, pin
+from airflow_provider_replicator.lake.feeds.current import current_frame, pin_if_there
 from airflow_provider_replicator.lake.feeds.known import layout_at
 from airflow_provider_replicator.lake.table import Table
 
@@ -22,29 +21,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """``path`` at ``version``, to be published as ``name``. ``feed``: with the changes that waited at that moment."""
+    """``path`` at ``version``, to be published as ``name``. ``feed``: with the changes that waited at that moment. ``handle``: the
+    one with which it was looked up, until it is :meth:`closed`.
+    """
 
     path: str
     name: str
     table_id: str
     version: int
     feed: Pinned | None = None
+    handle: DeltaTable | None = field(default=None, repr=False, compare=False)
 
     @property
     def changes_version(self) -> int | None:
         return self.feed.changes_version if self.feed else None
 
+    def closed(self) -> Pin:
+        return replace(self, handle=None, feed=self.feed.closed() if self.feed else None)
+
 
 def pinned(lake: Lake, path: str, name: str) -> Pin | None:
     """The table as it is now; None if there is none. Blocking."""
-    handle = Table(lake, path).open()
+    feed = None
+    if layout_at(path) is not None:
+        feed = pin_if_there(lake, path)
+        handle = feed.handle if feed else None
+    else:
+        handle = Table(lake, path).open()
     if handle is None:
         return None
     table_id = str(handle.metadata().id)
-    if layout_at(path) is not None:
-        feed = pin(lake, path)
-        return Pin(path=path, name=name, table_id=table_id, version=feed.version, feed=feed)
-    return Pin(path=path, name=name, table_id=table_id, version=handle.version())
+    return Pin(path=path, name=name, table_id=table_id, version=handle.version(), feed=feed, handle=handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,9 @@ def content(lake: Lake, pin: Pin) -> Content:
     """The rows of that version, with credentials of this moment. Blocking; reads the log, and the changes that wait."""
     import polars as pl
 
-    handle = Table(lake, pin.path).open(pin.version)
-    if handle is None:
-        raise LakeError(f"{pin.path}: version {pin.version} is gone")
     waiting = pin.changes_version is not None
     with lake_errors(f"read {pin.path}"):
+        handle = Table(lake, pin.path).at(pin.version, pin.handle)
         frame = current_frame(lake, pin.feed) if pin.feed and waiting else pl.scan_delta(handle)
         return Content(frame, _metadata(handle), None if waiting else _rows(handle))
 

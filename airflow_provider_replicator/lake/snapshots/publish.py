@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Tables that are opened at a time when the moment of the snapshot is taken.
 _PINS_AT_ONCE = 8
+#: Tables whose logs stay in memory from then until they are read. The others are opened again: a lake has any number of them.
+_KEPT_OPEN = 8
 #: How often, at most.
 _LOOKS = 4
 
@@ -119,11 +121,13 @@ async def _pins(lake: Lake, found: Mapping[str, str], options: SnapshotOptions) 
 async def _look(lake: Lake, found: Mapping[str, str], options: SnapshotOptions) -> list[Pin]:
     few = asyncio.Semaphore(_PINS_AT_ONCE)
 
-    async def one(path: str, name: str) -> Pin | None:
+    async def one(number: int, path: str, name: str) -> Pin | None:
         async with few:
-            return await asyncio.to_thread(pinned, lake, path, name)
+            pin = await asyncio.to_thread(pinned, lake, path, name)
+        return pin if pin is None or number < _KEPT_OPEN else pin.closed()
 
-    pins = dict(zip(found, await asyncio.gather(*(one(path, name) for path, name in found.items())), strict=True))
+    looks = [one(number, path, name) for number, (path, name) in enumerate(found.items())]
+    pins = dict(zip(found, await asyncio.gather(*looks), strict=True))
     missing = [path for path, pin in pins.items() if pin is None]
     if missing and not options.missing_ok:
         raise ConfigurationError(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.lake.datapoints.tables import Exports
 
 #: What a run does to the lake: a data file, a cursor, a commit.
-EFFECTS = ("upload_open", "put_if_absent", "create_write_transaction")
+EFFECTS = ("upload", "put_if_absent", "create_write_transaction")
 
 
 def command(exports: Exports, *, die: tuple[str, str, int] | None = None, **options: Any) -> list[str]:

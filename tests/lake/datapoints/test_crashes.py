@@ -34,7 +34,7 @@ def two_months() -> dict[str, dict[int, float]]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("effect", ["upload_open", "create_write_transaction"])
+@pytest.mark.parametrize("effect", ["upload", "create_write_transaction"])
 def test_a_killed_window_leaves_the_table_as_it_was_or_as_it_should_be(
     exports: Exports, when: str, effect: str
 ) -> None:

@@ -28,7 +28,7 @@ from airflow_provider_replicator.lake.snapshots.options import SnapshotOptions
 from airflow_provider_replicator.lake.snapshots.publish import publish
 
 IMPORTED = (boto3, deltalake, polars, pyarrow)
-EFFECTS = ("put", "put_if_absent", "put_if_same", "upload_open", "copy", "delete")
+EFFECTS = ("put", "put_if_absent", "put_if_same", "upload", "copy", "delete")
 
 
 def kill_at(number: int, when: str) -> None:

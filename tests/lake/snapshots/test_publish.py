@@ -117,8 +117,12 @@ def test_all_tables_were_the_newest_at_the_same_time(local_lake: Lake, monkeypat
     assert (versioned(local_lake, "a").height, versioned(local_lake, "b").height) == (2, 2)
 
 
-def test_waiting_changes_are_current_and_tombstones_and_ties_are_not_seen(lake: Lake) -> None:
+@pytest.mark.parametrize("kept", [0, 8])
+def test_waiting_changes_are_current_and_tombstones_and_ties_are_not_seen(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
     """Old flaws 10 and 11: rows delivered twice were published twice, and tombstones were rows."""
+    monkeypatch.setattr("airflow_provider_replicator.lake.snapshots.publish._KEPT_OPEN", kept)
     deleted = {"_deletedTime": 1_700_000_000_001}
     write_instances(
         lake,

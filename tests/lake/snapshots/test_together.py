@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from airflow_provider_replicator.exceptions import (
+    LakeAccessError,
     LakeConflictError,
     LakeError,
     LakeUnavailableError,
@@ -249,6 +250,46 @@ def test_credentials_are_asked_afresh_for_each_table(new_s3_lake: Callable[..., 
     asked.clear()
     run(lake, TABLES)
     assert len(asked) >= 2 * len(TABLES)  # when it is pinned, and when it is read
+
+
+def test_keys_that_were_renewed_between_the_moment_and_the_reading(
+    new_s3_lake: Callable[..., Lake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handle of the moment has the old keys, which the store no longer knows."""
+    good = new_s3_lake()
+    assert good.access is not None
+    keys = [good.access.keys(), Keys("sandbox", "no longer good")]
+    lake = new_s3_lake(keys=lambda: keys[0])
+    grow(lake, TABLES[0])
+
+    def late(*given: Any, **more: Any) -> Any:
+        keys.reverse()
+        try:
+            return write_flat(*given, **more)
+        finally:
+            keys.reverse()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WRITE_FLAT, late)
+        with pytest.raises(LakeAccessError):  # the table is opened anew, with what the keys are by then
+            run(lake, TABLES[:1])
+    run(lake, TABLES[:1])
+    assert follow(lake) == (1, [1])
+
+
+@pytest.mark.parametrize(("kept", "times"), [(8, 1), (1, 2), (0, 2)])
+def test_logs_are_read_once_where_the_tables_are_few(
+    faulty_lake: Lake, faulty_s3: FaultyS3, monkeypatch: pytest.MonkeyPatch, kept: int, times: int
+) -> None:
+    """What is published does not depend on it. One look more in any case: that nothing has moved meanwhile."""
+    monkeypatch.setattr("airflow_provider_replicator.lake.snapshots.publish._KEPT_OPEN", kept)
+    for table in TABLES:
+        grow(faulty_lake, table)
+    faulty_s3.clear()
+    run(faulty_lake, TABLES)
+    assert follow(faulty_lake) == (1, [1, 1])
+    looked = [request for request in faulty_s3.requests if "list-type=2" in request and "b/_delta_log" in request]
+    assert len(looked) == times + 1
 
 
 def test_requests_do_not_grow_with_the_table(faulty_lake: Lake, faulty_s3: FaultyS3) -> None:
