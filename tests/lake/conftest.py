@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_replicator.lake.location import Keys, Lake, S3Access
 from airflow_provider_replicator.sandbox.s3.running import RunningS3
 from tests.lake.faulty_s3 import FaultyS3
+from tests.lake.killable import Killable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +51,13 @@ def s3_lake(new_s3_lake: Callable[..., Lake]) -> Lake:
 def local_lake(tmp_path: Path) -> Lake:
     """A lake in a folder with nothing in it."""
     return Lake(f"file://{tmp_path}/lake")
+
+
+@pytest.fixture(scope="module")
+def killable() -> Iterator[Killable]:
+    """Runs engines in processes that die where they are told to."""
+    with Killable() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of the engine in processes of their own that are killed (SIGKILL) between any two effects on the lake.
+"""Runs of the engines in processes of their own that are killed (SIGKILL) between any two effects on the lake.
 
 One process imports everything and forks for each run: importing deltalake before a fork is fine, using it is not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pickle
@@ -13,16 +14,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
+from airflow_provider_replicator.cdf.http.client import CdfClient
+from airflow_provider_replicator.cdf.http.credentials import StaticToken
 from airflow_provider_replicator.lake.location import Lake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,10 +83,12 @@ def kill_everywhere(
     run: Callable[[Lake, int | None], Outcome],
     run_again: Callable[[Lake], None],
     content: Callable[[Lake], Any],
+    at_once: bool = False,
 ) -> list[str]:
     """``run``, killed between any two effects on a copy of ``lake`` and then repeated, leaves the ``content`` of an undisturbed run.
 
-    Returns the effects of that one. ``run_again`` also checks what it leaves.
+    Returns the effects of that one. ``run_again`` also checks what it leaves. ``at_once``: what a killed run leaves is the content
+    of before or that of after it, nothing in between.
     """
     Path(lake.prefix).mkdir(parents=True, exist_ok=True)
 
@@ -89,16 +96,30 @@ def kill_everywhere(
         shutil.copytree(lake.prefix, folder / name)
         return Lake(f"file://{folder / name}")
 
+    before = content(fresh("before")) if at_once else None
     copy = fresh("undisturbed")
     undisturbed = run(copy, None)
     assert not undisturbed.error
     expected = content(copy)
+    assert not at_once or before != expected
     for kill_at in range(1, len(undisturbed.effects) + 1):
         copy = fresh(f"killed-{kill_at}")
         assert run(copy, kill_at).killed
+        assert not at_once or content(copy) in (before, expected), (kill_at, undisturbed.effects)
         run_again(copy)
         assert content(copy) == expected, (kill_at, undisturbed.effects)
     return undisturbed.effects
+
+
+def with_client(base_url: str, token: str, project: str, work: Callable[[CdfClient], Awaitable[object]]) -> None:
+    """``work`` with a client of a project, in this process: what the one that is killed does, and the one that tries again."""
+
+    async def main() -> None:
+        transport = AiohttpTransport(base_url, project, StaticToken(token))
+        async with CdfClient(transport, project=project) as client:
+            await work(client)
+
+    asyncio.run(main())
 
 
 def rows_of(lake: Lake, *paths: str) -> list[Counter[str]]:
@@ -121,8 +142,10 @@ def _serve() -> None:
     import polars  # noqa: F401
     import pyarrow.compute  # noqa: F401
 
+    import tests.lake.datapoints.tables
     import tests.lake.documents.world
-    import tests.lake.instances.world  # noqa: F401 - and with them the engines
+    import tests.lake.instances.world
+    import tests.lake.resources.exports  # noqa: F401 - and with them the engines
 
     while size := sys.stdin.buffer.read(8):
         job = pickle.loads(sys.stdin.buffer.read(int.from_bytes(size, "big")))  # noqa: S301 - from our own parent
@@ -156,33 +179,41 @@ def _child(job: dict[str, Any], write: int) -> None:
 def _count_effects(effects: list[str], kill_at: int | None) -> None:
     """Every write to the lake goes through one of these."""
     from deltalake import DeltaTable
-    from deltalake.table import TableMerger
+    from deltalake.table import TableMerger, TableOptimizer
 
     from airflow_provider_replicator.lake.objects import LocalObjects
     from airflow_provider_replicator.lake.table import Table
+
+    lock = threading.Lock()  # some effects are those of several threads
 
     def watch(owner: type, name: str) -> None:
         inner = getattr(owner, name)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            if kill_at == len(effects):
-                os.kill(os.getpid(), signal.SIGKILL)
             result = inner(*args, **kwargs)
-            effects.append(f"{owner.__name__}.{name}")
-            if kill_at == len(effects):
-                os.kill(os.getpid(), signal.SIGKILL)
+            with lock:
+                effects.append(f"{owner.__name__}.{name}")
+                if kill_at == len(effects):
+                    os.kill(os.getpid(), signal.SIGKILL)
             return result
 
         setattr(owner, name, watched)
 
     for owner, name in (
         (LocalObjects, "put_if_absent"),
+        (LocalObjects, "upload"),
         (LocalObjects, "delete"),
         (Table, "_create"),
         (Table, "append"),
         (Table, "replace"),
         (TableMerger, "execute"),
+        (TableOptimizer, "compact"),
+        (TableOptimizer, "z_order"),
+        (DeltaTable, "create_write_transaction"),
+        (DeltaTable, "create_checkpoint"),
+        (DeltaTable, "cleanup_metadata"),
         (DeltaTable, "delete"),
+        (DeltaTable, "vacuum"),
     ):
         watch(owner, name)
 

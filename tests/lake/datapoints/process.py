@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run in a process of its own, which may be told to die by SIGKILL at one of its effects:
-``python -m tests.lake.datapoints.process JSON``. The report, and the memory it took, go to standard output.
-"""
+"""One run in a process of its own: ``python -m tests.lake.datapoints.process JSON``. Prints the report, and the memory it took."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,7 +13,6 @@ from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransp
 from airflow_provider_replicator.cdf.http.client import CdfClient
 from airflow_provider_replicator.cdf.http.credentials import StaticToken
 from airflow_provider_replicator.core.window import Window
-from airflow_provider_replicator.lake import objects
 from airflow_provider_replicator.lake.datapoints.feed import follow_subscription
 from airflow_provider_replicator.lake.datapoints.options import FeedOptions, PointsOptions
 from airflow_provider_replicator.lake.datapoints.window import export_datapoints
@@ -27,19 +22,15 @@ from benchmarks.jobs import peak_mb
 if TYPE_CHECKING:
     from tests.lake.datapoints.tables import Exports
 
-#: What a run does to the lake: a data file, a cursor, a commit.
-EFFECTS = ("upload", "put_if_absent", "create_write_transaction")
 
-
-def command(exports: Exports, *, die: tuple[str, str, int] | None = None, **options: Any) -> list[str]:
-    """``die``: before or after the effect, for the n-th time (from 1)."""
+def command(exports: Exports, **options: Any) -> list[str]:
     pair, lake = exports.pair, exports.lake
     access = None
     if lake.access is not None:
         keys = lake.access.keys()
         access = [lake.access.region, lake.access.endpoint_url, keys.access_key, keys.secret_key]
     about: dict[str, Any] = {"url": pair.running.base_url, "token": pair.running.token, "project": pair.source}
-    about |= {"root": lake.root, "access": access, "die": die, "options": options}
+    about |= {"root": lake.root, "access": access, "options": options}
     return [sys.executable, "-m", "tests.lake.datapoints.process", json.dumps(about)]
 
 
@@ -50,41 +41,7 @@ def run(exports: Exports, **options: Any) -> dict[str, Any]:
     return found
 
 
-def run_and_die(exports: Exports, when: str, effect: str, nth: int, **options: Any) -> bool:
-    """Whether it came to that; else the run went to its end."""
-    done = subprocess.run(
-        command(exports, die=(when, effect, nth), **options), check=False, stdout=subprocess.DEVNULL, timeout=120
-    )
-    assert done.returncode in (0, -signal.SIGKILL)
-    return done.returncode != 0
-
-
-def _deadly(owner: Any, when: str, effect: str, nth: int) -> None:
-    plain = getattr(owner, effect)
-    calls = 0
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        number = calls  # others may be called meanwhile
-        if number == nth and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = plain(*args, **kwargs)
-        if number == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, effect, counted)
-
-
 async def main(about: dict[str, Any]) -> None:
-    if about["die"]:
-        from deltalake import DeltaTable
-
-        when, effect, nth = about["die"]
-        owners = [DeltaTable] if hasattr(DeltaTable, effect) else [objects.LocalObjects, objects.S3Objects]
-        for owner in owners:
-            _deadly(owner, when, effect, nth)
     access = None
     if about["access"]:
         region, endpoint, key, secret = about["access"]

@@ -16,19 +16,12 @@ from tests.lake.killable import Killable, Outcome, rows_of
 from tests.lake.killable import kill_everywhere as everywhere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow_provider_replicator.couchdb.auth.credentials import Auth
     from airflow_provider_replicator.lake.documents.options import DocumentsOptions
     from airflow_provider_replicator.lake.location import Lake
     from tests.lake.documents.world import World
-
-
-@pytest.fixture(scope="module")
-def killable() -> Iterator[Killable]:
-    with Killable() as process:
-        yield process
 
 
 def run_once(base_url: str, auth: Auth, lake: Lake, chosen: DocumentsOptions) -> None:

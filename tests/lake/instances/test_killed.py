@@ -3,22 +3,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_replicator.cdf.http.aiohttp_transport import AiohttpTransport
-from airflow_provider_replicator.cdf.http.client import CdfClient
-from airflow_provider_replicator.cdf.http.credentials import StaticToken
 from airflow_provider_replicator.lake.instances.replicate import replicate_instances
 from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, options
-from tests.lake.killable import Killable, Outcome, rows_of
+from tests.lake.killable import Killable, Outcome, rows_of, with_client
 from tests.lake.killable import kill_everywhere as everywhere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow_provider_replicator.lake.instances.options import InstancesOptions
@@ -29,21 +24,9 @@ LOAD = options(load_page_size=5, commit_rows=5, merge_when=ALWAYS)
 SYNC = options(page_size=3, merge_when=ALWAYS)
 
 
-@pytest.fixture(scope="module")
-def killable() -> Iterator[Killable]:
-    with Killable() as process:
-        yield process
-
-
 def run_once(base_url: str, token: str, project: str, lake: Lake, chosen: InstancesOptions) -> None:
     """In a process of its own."""
-
-    async def main() -> None:
-        transport = AiohttpTransport(base_url, project, StaticToken(token))
-        async with CdfClient(transport, project=project) as client:
-            await replicate_instances(source=client, lake=lake, options=chosen)
-
-    asyncio.run(main())
+    with_client(base_url, token, project, lambda client: replicate_instances(source=client, lake=lake, options=chosen))
 
 
 def kill_everywhere(world: World, killable: Killable, chosen: InstancesOptions, tmp_path: Path) -> list[str]:

@@ -4,44 +4,73 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import signal
-import subprocess
-import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deltalake import DeltaTable
 
+from airflow_provider_replicator.cdf import listing
+from airflow_provider_replicator.cdf.http.client import CdfClient
+from airflow_provider_replicator.cdf.raw import copy as raw_copy
+from airflow_provider_replicator.core.window import Window
 from airflow_provider_replicator.exceptions import LakeConflictError
+from airflow_provider_replicator.lake.resources.classic import resource_to_delta
+from airflow_provider_replicator.lake.resources.options import RawTableOptions, ResourceOptions
+from airflow_provider_replicator.lake.resources.raw import raw_to_delta
+from tests.lake.killable import Killable, Outcome, kill_everywhere, rows_of, with_client
 from tests.lake.resources.exports import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from airflow_provider_replicator.cdf.http.client import CdfClient
     from airflow_provider_replicator.core.report import Report
     from airflow_provider_replicator.lake.location import Lake
     from tests.lake.resources.exports import Exports
 
-PATHS = {"events": "events", "raw": "raw/d/t"}
+PATHS = {"events": "resources/events", "raw": "raw/d/t"}
 WINDOW = {"window": (0, 4_000_000_000_000)}
 FULL: dict[str, Any] = {"max_delete_fraction": 1}
 
 
-def start(exports: Exports, kind: str, mode: str, moment: str) -> subprocess.Popen[bytes]:
-    """A run in a process of its own that kills itself at ``moment``."""
+def run_once(base_url: str, token: str, project: str, lake: Lake, options: ResourceOptions | RawTableOptions) -> None:
+    async def work(client: CdfClient) -> None:
+        if isinstance(options, RawTableOptions):
+            await raw_to_delta(source=client, lake=lake, options=options)
+        else:
+            await resource_to_delta(source=client, lake=lake, options=options)
+
+    with_client(base_url, token, project, work)
+
+
+def run_in_small_pages(*arguments: Any) -> None:
+    """In a process of its own."""
+    listing.PAGE = raw_copy.PAGE = 20
+    run_once(*arguments)
+
+
+def killed_everywhere(exports: Exports, killable: Killable, folder: Path, kind: str, mode: Any) -> list[str]:
+    """Returns the effects of an undisturbed run. Mode full is one commit; of a window there may be a part."""
     sandbox = exports.project.sandbox
-    arguments = [sandbox.base_url, sandbox.token, exports.project.name, exports.lake.root, kind, mode, moment]
-    return subprocess.Popen([sys.executable, "-m", "tests.lake.resources.killed_run", *arguments])
+    chosen: dict[str, Any] = {"max_delete_fraction": 1, "rows_per_commit": 30, "mode": mode}
+    if mode == "window":
+        chosen["window"] = Window(*WINDOW["window"])
+    options = RawTableOptions(**chosen) if kind == "raw" else ResourceOptions(resource=kind, **chosen)
 
+    def run(lake: Lake, kill_at: int | None) -> Outcome:
+        arguments = (sandbox.base_url, sandbox.token, exports.project.name, lake, options)
+        return killable.run(run_in_small_pages, *arguments, kill_at=kill_at)
 
-def again(exports: Exports, kind: str, mode: str) -> None:
-    """A whole run."""
-    window = WINDOW if mode == "window" else FULL
-    if kind == "raw":
-        exports.export_raw(**window)
-    else:
-        exports.export(kind, **window)
+    def run_again(lake: Lake) -> None:
+        run_once(sandbox.base_url, sandbox.token, exports.project.name, lake, options)
+
+    def content(lake: Lake) -> Any:
+        there = DeltaTable.is_deltatable(lake.uri(PATHS[kind]))
+        return rows_of(lake, PATHS[kind]) if there else [Counter()]
+
+    at_once = mode == "full"
+    return kill_everywhere(exports.lake, folder, run=run, run_again=run_again, content=content, at_once=at_once)
 
 
 def first_state(exports: Exports, kind: str) -> None:
@@ -49,6 +78,14 @@ def first_state(exports: Exports, kind: str) -> None:
         exports.put_rows("d/t", {f"k{number}": {"n": number} for number in range(100)})
     else:
         exports.project.create("/events", *(event(number) for number in range(100)))
+
+
+def again(exports: Exports, kind: str) -> None:
+    """A whole run."""
+    if kind == "raw":
+        exports.export_raw(**FULL)
+    else:
+        exports.export(kind, **FULL)
 
 
 def second_state(exports: Exports, kind: str) -> None:
@@ -63,55 +100,30 @@ def second_state(exports: Exports, kind: str) -> None:
         exports.project.delete("/events", found["e7"])
 
 
-def rows(exports: Exports, kind: str) -> list[Any]:
-    return sorted(exports.rows(PATHS[kind]), key=lambda row: str(row.get("_key") or row["id"]))
-
-
 @pytest.mark.parametrize(
-    ("kind", "mode", "moments"),
+    ("kind", "mode", "commits"),
     [
-        ("events", "full", ["page:3", "before:1", "after:1"]),
-        # three merges
-        ("events", "window", ["before:1", "after:1", "page:3", "before:3", "after:3"]),
-        ("raw", "full", ["before:1", "after:1"]),
+        ("events", "full", ["Table.replace"]),
+        ("events", "window", ["TableMerger.execute"] * 3),
+        ("raw", "full", ["Table.replace"]),
     ],
 )
 def test_killed_at_every_effect_and_tried_again(
-    exports: Exports, new_lake: Callable[[], Lake], kind: str, mode: str, moments: list[str]
+    exports: Exports, killable: Killable, tmp_path: Path, kind: str, mode: str, commits: list[str]
 ) -> None:
     first_state(exports, kind)
-    begun = exports.lake
-    again(exports, kind, "full")
+    again(exports, kind)
     second_state(exports, kind)
-    before = rows(exports, kind)
-    exports.lake = _copy(begun, new_lake())
-    again(exports, kind, mode)
-    after = rows(exports, kind)
-    assert before != after
-
-    lakes = {moment: _copy(begun, new_lake()) for moment in moments}
-    killed = []
-    for moment, exports.lake in lakes.items():
-        killed.append(start(exports, kind, mode, moment))
-    assert [process.wait(60) for process in killed] == [-signal.SIGKILL] * len(moments)
-    for moment, exports.lake in lakes.items():
-        if mode == "full":
-            assert rows(exports, kind) == (after if moment.startswith("after") else before)
-        again(exports, kind, mode)
-        assert rows(exports, kind) == after, moment
+    assert killed_everywhere(exports, killable, tmp_path, kind, mode) == commits
 
 
-def test_killed_when_the_table_has_just_been_made(exports: Exports) -> None:
-    first_state(exports, "events")
-    assert start(exports, "events", "window", "created:1").wait(60) == -signal.SIGKILL
-    assert exports.rows("events") == []
-    again(exports, "events", "window")
-    assert len(exports.by("id", "events")) == 100
-
-
-def _copy(lake: Lake, to: Lake) -> Lake:
-    shutil.copytree(lake.prefix, to.prefix)
-    return to
+@pytest.mark.parametrize(("kind", "mode"), [("events", "full"), ("events", "window"), ("raw", "full")])
+def test_killed_at_every_effect_of_a_first_run(
+    exports: Exports, killable: Killable, tmp_path: Path, kind: str, mode: str
+) -> None:
+    first_state(exports, kind)
+    effects = killed_everywhere(exports, killable, tmp_path, kind, mode)
+    assert effects[0] == "Table._create"
 
 
 # -- two at once
