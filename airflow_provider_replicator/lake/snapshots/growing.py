@@ -54,30 +54,26 @@ class GrowingFile(io.RawIOBase):
     def read(self, size: int | None = -1) -> bytes:
         """So many bytes, and fewer only at the end."""
         wanted = -1 if size is None else size
-        parts: list[bytes] = []
-        while wanted != 0:
-            over = self._over.is_set()  # asked first: what is written until then is read below
-            part = self._next(wanted)
-            parts.append(part)
-            wanted = wanted - len(part) if wanted > 0 else wanted
-            if not part and over:
-                break
-            if not part:
-                self._over.wait(_LOOK)
-        data = b"".join(parts)
+        while not self._over.is_set() and not 0 <= wanted <= self._ahead():
+            self._over.wait(_LOOK)
+        if self._abandoned:
+            raise TransientError(f"{self.path.name} was not written to its end")
+        data = self._file().read(wanted)  # at once: pieces that are put together take twice the memory
         self._digest.update(data)
         self.bytes += len(data)
         return data
 
-    def _next(self, size: int) -> bytes:
-        if self._abandoned:
-            raise TransientError(f"{self.path.name} was not written to its end")
+    def _ahead(self) -> int:
+        """Bytes that are there and were not read."""
+        try:
+            return self.path.stat().st_size - self.bytes
+        except FileNotFoundError:
+            return 0
+
+    def _file(self) -> BinaryIO:
         if self._opened is None:
-            try:
-                self._opened = self.path.open("rb")
-            except FileNotFoundError:
-                return b""
-        return self._opened.read(size)
+            self._opened = self.path.open("rb")
+        return self._opened
 
     def close(self) -> None:
         if self._opened is not None:
