@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -115,6 +116,55 @@ def test_other_refusals_of_a_cursor_are_errors(world: World) -> None:
     assert world.did() == []
 
 
+def test_a_source_whose_clock_is_ahead_is_read_once(world: World) -> None:
+    """What was changed later than our own clock set the cursor back, so that the same page was read and written by every run."""
+    world.make(range(3))
+    world.run()
+    world.project.sandbox.control.advance(DAY)
+    world.make([1], name="of tomorrow")
+    world.delete("p2")
+    assert world.run().read == 2
+    for _ in range(2):
+        assert world.run().read == 0
+    world.check()
+
+
+@pytest.mark.parametrize("status", [403, 503])
+@pytest.mark.parametrize("failures", [1, 5, 10, 15])
+def test_however_long_an_outage_nothing_is_read_anew(world: World, status: int, failures: int) -> None:
+    """After ten failures in a row the cursor was thrown away, and everything was read and written once more."""
+    world.make(range(5))
+    world.run()
+    world.make([6])
+    world.delete("p2")
+    world.project.sandbox.control.fault(path=f"*{SYNC}", method="POST", status=status, kind="status", times=failures)
+    asked: list[str] = []
+    world.wrap = lambda inner: Watched(inner, before=lambda request: asked.append(request.path))
+    for _ in range(failures + 1):
+        try:
+            report = world.run()
+        except (CdfAccessError, CdfUnavailableError):
+            continue
+        break
+    assert (report.read, report.written, report.deleted) == (2, 1, 1)
+    assert asked.count(SYNC) >= failures
+    assert QUERY not in asked
+    world.check()
+
+
+def test_all_is_deleted_while_the_cursor_expires(world: World) -> None:
+    """Nothing was found when everything was read anew, so the old rows stayed, and the expired cursor with them."""
+    world.make(range(3))
+    world.run()
+    world.delete("p0", "p1", "p2")
+    world.project.sandbox.control.advance(4 * DAY)
+    (first, *_) = world.did()
+    assert first.startswith("resync: Cursor has expired")
+    world.check()
+    assert world.rows() == []
+    assert world.did() == []
+
+
 # -- keys and order (flaws 5, 6, 7)
 
 
@@ -145,6 +195,29 @@ def test_deleted_and_made_again_in_one_page(world: World, frozen: bool, merge_wh
     world.delete("p7")
     world.run(merge_when=merge_when)
     world.check()
+
+
+@pytest.mark.parametrize("shown", ["{}", '{"plant":{"Pump/v1":{}}}', '{"plant":{"Pump/v1":{"name":"last","count":1}}}'])
+def test_tombstones_with_and_without_properties(world: World, shown: str) -> None:
+    """Those without were dropped, so that the row stayed; those with took the rows of other spaces, and those made anew, with them."""
+
+    def show(_request: HttpRequest, answer: HttpResponse) -> None:
+        body = re.sub(rb'("deletedTime":\d+,"properties":){}', rb"\1" + shown.encode(), answer.body)
+        object.__setattr__(answer, "body", body)
+
+    world.project.call("POST", "/models/spaces", {"items": [{"space": "other"}]})
+    world.make(range(4))
+    world.apply({"externalId": "p1", "name": "another"}, space="other")
+    world.wrap = lambda inner: Watched(inner, after=show)
+    world.run()
+    world.delete("p1", "p2", "p3")
+    world.make([2], name="again")
+    world.apply({"externalId": "p1", "name": "changed"}, {"externalId": "p3", "name": "new"}, space="other")
+    assert world.run(merge_when=NEVER).deleted == 2
+    world.check()
+    world.run(merge_when=ALWAYS)
+    world.check()
+    assert pl.read_delta(world.lake.uri(NODES)).height == 4
 
 
 def test_every_row_is_there_once_although_pages_overlap(world: World) -> None:

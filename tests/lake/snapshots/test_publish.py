@@ -148,6 +148,17 @@ def test_waiting_changes_are_current_and_tombstones_and_ties_are_not_seen(
     assert manifest(lake)["tables"]["plant.Pump.v1.nodes"]["changes_version"] is not None
 
 
+def test_more_instances_than_one_statement_of_a_database_takes(local_lake: Lake) -> None:
+    """Old flaw 10: a file with more than 125 000 keys, as a compaction makes them, could not be published at all."""
+    count = 140_000
+    later = [node("0", "new"), node("1", "", _deletedTime=1_700_000_000_001), node("0", "new")]
+    write_instances(local_lake, NODE_TABLE, [node(str(key), "old") for key in range(count)], [later])
+    assert run(local_lake, [NODE_TABLE]).written == count - 1
+    seen = stable(local_lake, "plant.Pump.v1.nodes")
+    assert (seen.height, seen["_externalId"].n_unique()) == (count - 1, count - 1)
+    assert seen.filter(pl.col("name") == "new")["_externalId"].to_list() == ["0"]
+
+
 def test_edges_are_published_under_their_view_and_under_their_space(local_lake: Lake) -> None:
     """Old flaw 9: edges were stored under their type and looked for under their view, so none was published."""
     schema = TableSchema(columns=(*system_columns("edges"), Column(name="weight", kind="float64")))
@@ -187,6 +198,25 @@ def test_an_error_while_reading_leaves_the_previous_snapshot(lake: Lake) -> None
         run(lake, ["resources/*"])
     assert everything(lake) == before
     assert stable(lake, "b").height == 5
+
+
+@pytest.mark.parametrize("log", [None, b"{", b'{"protocol": {"minReaderVersion": 99, "minWriterVersion": 99}}'])
+def test_a_table_that_cannot_be_opened_leaves_the_previous_snapshot(lake: Lake, log: bytes | None) -> None:
+    """Old flaw 11: where the log was gone, or of a version that could not be read, an empty file took the place of the good one."""
+    for name in ("a", "b"):
+        write(lake, f"resources/{name}", numbers(5))
+    run(lake, ["resources/a", "resources/b"])
+    before = everything(lake)
+    write(lake, "resources/a", numbers(7))
+    objects = lake.objects()
+    logs = [found.key for found in objects.list("resources/b/_delta_log/")]
+    if log is None:
+        objects.delete(logs)
+    else:
+        objects.put(max(logs), log)
+    with pytest.raises((LakeError, ConfigurationError), match="resources/b"):
+        run(lake, ["resources/a", "resources/b"])
+    assert everything(lake) == before
 
 
 def test_rows_that_go_missing_are_an_error(local_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
