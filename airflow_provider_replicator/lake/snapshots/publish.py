@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_replicator.core.progress import Progress
     from airflow_provider_replicator.lake.location import Lake
+    from airflow_provider_replicator.lake.snapshots.commit import Seen
     from airflow_provider_replicator.lake.snapshots.manifest import PublishedTable
     from airflow_provider_replicator.lake.snapshots.names import Tables
     from airflow_provider_replicator.lake.snapshots.pins import Pin
@@ -83,6 +84,7 @@ async def publish(
     found = await asyncio.to_thread(resolve, objects, tables, missing_ok=options.missing_ok)
     seen = await asyncio.to_thread(read_manifest, objects, layout)
     pins = await _pins(lake, found, options)
+    _check_none_vanished(found, pins, seen)
     report = SnapshotReport(
         resource="snapshot", source=lake.root, target=lake.uri(layout.folder), mode="full", snapshot=name
     )
@@ -135,6 +137,17 @@ async def _look(lake: Lake, found: Mapping[str, str], options: SnapshotOptions) 
             "missing_ok=True to publish without it"
         )
     return [pin for pin in pins.values() if pin is not None]
+
+
+def _check_none_vanished(found: Mapping[str, str], pins: list[Pin], seen: Seen) -> None:
+    """``missing_ok`` is for tables that are not there yet. One that was published before and is gone takes no good file with it."""
+    published = {table.source for table in seen.manifest.tables.values()} if seen.manifest else set()
+    vanished = sorted(published & (found.keys() - {pin.path for pin in pins}))
+    if vanished:
+        raise ConfigurationError(
+            f"{', '.join(vanished[:5])}: in the last snapshot, and now there is no such table. The snapshot stays as it was; if "
+            "they are meant to be gone, take them out of tables"
+        )
 
 
 def _manifest(lake: Lake, run: Run, tables: list[PublishedTable]) -> Manifest:

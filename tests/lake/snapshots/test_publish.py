@@ -302,6 +302,21 @@ def test_missing_tables(lake: Lake) -> None:
     assert list(manifest(lake)["tables"]) == ["a"]
 
 
+def test_a_table_that_has_vanished_takes_no_published_file_with_it(lake: Lake) -> None:
+    """Tables that are not there yet may be missing. One that was there is another matter."""
+    tables = ["resources/a", "resources/b", "resources/c"]
+    for table in tables[:2]:
+        write(lake, table, numbers(2))
+    run(lake, tables, missing_ok=True)
+    before = everything(lake)
+    lake.objects().delete([found.key for found in lake.objects().list("resources/b/")])
+    with pytest.raises(ConfigurationError, match=r"resources/b: in the last snapshot, .* take them out of tables"):
+        run(lake, tables, missing_ok=True)
+    assert everything(lake) == before
+    run(lake, ["resources/a", "resources/c"], missing_ok=True)
+    assert list(manifest(lake)["tables"]) == ["a"]
+
+
 def test_a_snapshot_of_nothing_yet(local_lake: Lake) -> None:
     run(local_lake, ["resources/a"], missing_ok=True)
     assert manifest(local_lake)["tables"] == {}
