@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_replicator.cdf.http.client import CdfClient
 from airflow_provider_replicator.core.window import Window
-from airflow_provider_replicator.exceptions import LakeUnavailableError
+from airflow_provider_replicator.exceptions import LakeAccessError, LakeUnavailableError
 from airflow_provider_replicator.lake.datapoints import feed as feed_module
 from airflow_provider_replicator.lake.datapoints import replace as replace_module
 from airflow_provider_replicator.lake.datapoints.feed import follow_subscription
@@ -200,6 +200,26 @@ def test_an_s3_that_is_gone_fails_the_run_and_the_next_one_is_right(
     faulty_s3.clear()
     exports.export()
     assert exports.rows() == {("a", 1): 2.0}
+
+
+def test_cursors_that_cannot_be_stored_fail_the_run_and_nothing_comes_twice(
+    exports_to: Callable[[Lake], Exports], faulty_lake: Lake, faulty_s3: FaultyS3
+) -> None:
+    """Data was written, an upload of the cursors that was refused was passed over in silence, and the same data was written again."""
+    exports = exports_to(faulty_lake)
+    exports.fill({"a": {1: 1.0}})
+    exports.subscribe("a")
+    exports.follow()
+    exports.fill({"a": {2: 2.0}})
+    fault = faulty_s3.fault("^PUT .*_cdf_cursors", status=403, code="AccessDenied", times=0)
+    with pytest.raises(LakeAccessError, match="AccessDenied"):
+        exports.follow()
+    assert fault.happened
+    faulty_s3.clear()
+    assert exports.rows(FEED) == {("a", 1): 1.0}
+    exports.follow()
+    assert exports.rows(FEED) == {("a", 1): 1.0, ("a", 2): 2.0}
+    assert exports.follow().read == 0
 
 
 def test_a_run_that_fails_before_its_commit_leaves_no_objects_behind(

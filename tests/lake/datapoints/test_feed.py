@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_replicator.exceptions import ConfigurationError, LakeConflictError, PartialReplicationError
+from airflow_provider_replicator.exceptions import ConfigurationError, PartialReplicationError
 from airflow_provider_replicator.lake.datapoints import feed as feed_module
 from airflow_provider_replicator.lake.datapoints.changes import decoded
-from airflow_provider_replicator.lake.datapoints.options import FeedOptions
-from tests.cdf.streams import BAD, Side
+from tests.cdf.streams import BAD, UNCERTAIN, Side
 from tests.lake.datapoints.tables import DAY, Exports, Rows, ms
 
 if TYPE_CHECKING:
@@ -88,6 +86,39 @@ def test_strings_states_and_series_of_nodes(exports: Exports) -> None:
         ("t", None, None, "new", 0),
         ("t", None, None, "", 0),
     ]
+
+
+def test_points_that_become_bad_or_uncertain_or_lose_their_value(exports: Exports) -> None:
+    """Status codes were not asked for: bad and uncertain points never came, and a good one that became bad stayed good."""
+    exports.fill({"a": {1: 1.0, 2: 2.0, 3: 3.0, 4: (4.0, UNCERTAIN), 5: (None, BAD)}})
+    exports.subscribe("a")
+    exports.follow()
+    exports.fill({"a": {1: (1.5, BAD), 2: (None, BAD), 3: (3.5, UNCERTAIN), 4: 4.5, 5: 5.0, 6: (6.0, BAD)}})
+    exports.follow()
+    assert exports.rows(FEED) == at_source(exports, "a")
+    assert exports.rows(FEED) == {
+        ("a", 1): (1.5, BAD),
+        ("a", 2): (None, BAD),
+        ("a", 3): (3.5, UNCERTAIN),
+        ("a", 4): 4.5,
+        ("a", 5): 5.0,
+        ("a", 6): (6.0, BAD),
+    }
+
+
+def test_a_series_without_an_external_id_ends_nothing(exports: Exports) -> None:
+    """It was looked up by the external id that it did not have, and that was the end, for the other series as well."""
+    exports.fill({"b": {1: 1.0}})
+    [unnamed] = exports.post("/timeseries", {"name": "wanted"})["items"]
+    exports.post("/timeseries/update", {"externalId": "b", "update": {"name": {"set": "wanted too"}}})
+    exports.subscribe(filter={"prefix": {"property": ["name"], "value": "wanted"}})
+    exports.follow()
+    exports.at_source(lambda source: source.insert(unnamed["id"], {2: 2.0}))
+    exports.fill({"b": {2: 3.0}})
+    exports.follow()
+    found = exports.rows(FEED)
+    assert {at: value for (key, at), value in found.items() if key != "b"} == {2: 2.0}
+    assert {at: value for (key, at), value in found.items() if key == "b"} == {1: 1.0, 2: 3.0}
 
 
 def test_a_series_that_joins_later_is_read_in_whole(exports: Exports) -> None:
@@ -191,24 +222,6 @@ def test_new_points_touch_no_old_file(exports: Exports) -> None:
     exports.fill({"a": {JANUARY + 1000: 1.0}})
     exports.follow()
     assert before < set(exports.handle(FEED).file_uris())
-
-
-def test_two_runs_at_once(exports: Exports) -> None:
-    """Row 19: nothing stopped two of them, and they took each other's cursors."""
-    exports.fill({"a": {1: 1.0}})
-    exports.subscribe("a")
-    exports.follow()
-    exports.fill({"a": dict.fromkeys(range(50), 2.0)})
-
-    async def both() -> list[object]:
-        options = FeedOptions(subscription="sub")
-        return await asyncio.gather(*(exports.following(options) for _ in range(2)), return_exceptions=True)
-
-    outcomes = asyncio.run(both())
-    lost = [one for one in outcomes if isinstance(one, BaseException)]
-    assert len(lost) <= 1
-    assert all(isinstance(one, LakeConflictError) and "another run follows" in str(one) for one in lost)
-    assert exports.rows(FEED) == at_source(exports, "a")
 
 
 def test_on_s3(exports_to: Callable[[Lake], Exports], s3_lake: Lake) -> None:

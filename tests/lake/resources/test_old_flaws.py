@@ -7,16 +7,21 @@ crashes (test_killed); success whatever had happened (the tests of the operator)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_replicator.cdf import listing
+from airflow_provider_replicator.cdf.raw import copy as raw_copy
 
 if TYPE_CHECKING:
+    from airflow_provider_replicator.cdf.http.client import CdfClient
     from tests.lake.resources.exports import Exports
 
 WINDOW = (0, 4_000_000_000_000)
+T0 = 1_800_000_000_000
+HOUR = 3_600_000
 
 
 def test_a_second_time_series_and_one_without_a_unit(exports: Exports) -> None:
@@ -49,6 +54,37 @@ def test_files_beyond_the_default_limit_of_a_list(exports: Exports, monkeypatch:
     assert len(exports.by("id", "files")) == 120
 
 
+def test_a_page_of_raw_rows_that_ends_with_the_newest(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of a page's last row was taken for the newest: rows of later pages, which were older, were never asked for."""
+    monkeypatch.setattr(raw_copy, "PAGE", 10)
+    exports.clock.freeze(T0)
+    exports.put_rows("d/t", {f"k{number:02}": {"n": number} for number in range(35)})
+    exports.clock.freeze(T0 + HOUR)
+    exports.put_rows("d/t", {"k09": {"n": -1}})
+    exports.put_rows("d/u", {"k": {"n": 1}})
+    exports.clock.freeze(T0 + 2 * HOUR)
+    first = exports.export_raw((T0, T0 + 2 * HOUR))
+    assert (first.read, first.created) == (36, 36)
+    assert exports.export_raw((T0 + 2 * HOUR, T0 + 3 * HOUR)).read == 0
+    expected = {f"k{number:02}": f'{{"n":{-1 if number == 9 else number}}}' for number in range(35)}
+    assert {key: row["columns"] for key, row in exports.by("_key", "raw/d/t").items()} == expected
+    assert set(exports.by("_key", "raw/d/u")) == {"k"}
+
+
+def test_an_object_that_changes_long_after_it_was_made(exports: Exports) -> None:
+    """Events were asked for by the time of their creation: no change ever came after the first export."""
+    exports.clock.freeze(T0)
+    made = exports.project.create("/events", *({"externalId": f"e{number}", "type": "old"} for number in range(3)))
+    exports.export("events", (T0, T0 + HOUR))
+    exports.clock.freeze(T0 + 5 * HOUR)
+    exports.project.update("/events", made[0], type={"set": "new"})
+    exports.clock.freeze(T0 + 6 * HOUR)
+    report = exports.export("events", (T0 + 5 * HOUR, T0 + 6 * HOUR))
+    assert (report.read, report.updated) == (1, 1)
+    rows = exports.by("externalId", "events")
+    assert {key: row["type"] for key, row in rows.items()} == {"e0": "new", "e1": "old", "e2": "old"}
+
+
 def test_each_window_of_each_selection_is_complete_in_itself(exports: Exports) -> None:
     """One watermark for all data sets lost what another one had been ahead of."""
     for name in ("one", "two"):
@@ -57,6 +93,31 @@ def test_each_window_of_each_selection_is_complete_in_itself(exports: Exports) -
     exports.export("events", WINDOW, data_set_external_ids=("two",))
     exports.export("events", WINDOW, data_set_external_ids=("one",))
     assert set(exports.by("externalId", "events")) == {"one", "two"}
+
+
+def test_two_runs_of_one_window_at_once(exports: Exports) -> None:
+    """Two instances appended the same events, each by the watermark that it had read when it started."""
+    exports.project.create("/events", *({"externalId": f"e{number}"} for number in range(10)))
+
+    async def both() -> None:
+        async def second(first: CdfClient) -> None:
+            post, waiting = first.post_json, [WINDOW]
+
+            async def held(path: str, payload: Any) -> Any:
+                answer = await post(path, payload)
+                if path == "/events/list" and waiting:
+                    window = waiting.pop()
+                    report = await exports.connected(lambda other: exports.exporting(other, "events", window))
+                    assert report.created == 10
+                return answer
+
+            first.post_json = held  # type: ignore[method-assign]
+            assert (await exports.exporting(first, "events", WINDOW)).created == 0
+
+        await exports.connected(second)
+
+    asyncio.run(both())
+    assert sorted(row["externalId"] for row in exports.rows("events")) == [f"e{number}" for number in range(10)]
 
 
 def test_the_counts_add_up(exports: Exports) -> None:
