@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from asyncio import CancelledError
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.configuration import conf
@@ -15,7 +16,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_replicator.core.arguments import coerce
 from airflow_provider_replicator.exceptions import ReplicatorError, TransientError, VerificationError
 from airflow_provider_replicator.links.cloudant import CloudantDashboardLink, ReplicationDocumentLink, push_links
-from airflow_provider_replicator.operators._cloudant_base import CouchPairOperator, blocking
+from airflow_provider_replicator.operators._cloudant_base import CouchPairOperator
 from airflow_provider_replicator.operators._outcome import push_report
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_replicator.couchdb.connection import CouchConnection
-    from airflow_provider_replicator.couchdb.jobs.choices import Owner
     from airflow_provider_replicator.couchdb.jobs.job import Job
     from airflow_provider_replicator.operators._cloudant_flow import Flow
     from airflow_provider_replicator.operators._cloudant_plan import Leg, Plan
@@ -57,7 +56,7 @@ class CouchJobsOperator(CouchPairOperator):
     )
     operator_extra_links = (ReplicationDocumentLink(), CloudantDashboardLink())
 
-    _submitted: tuple[CouchConnection, Owner, tuple[Job, ...]] | None = None
+    _stopping: Callable[[], None] | None = None
     _linked: str | None = ""
 
     def __init__(
@@ -101,20 +100,8 @@ class CouchJobsOperator(CouchPairOperator):
         self._stop_jobs()
 
     def _stop_jobs(self) -> None:
-        if self._submitted is None or not coerce("cancel_on_kill", self.cancel_on_kill, "flag"):
-            return
-        from airflow_provider_replicator.couchdb.jobs.stop import stop
-        from airflow_provider_replicator.operators._cloudant_clients import hurried
-        from airflow_provider_replicator.triggers._watching import stoppable
-
-        mediator, owner, jobs = self._submitted
-        with hurried(mediator).blocking() as client:
-            for job in filter(stoppable, jobs):
-                try:
-                    if blocking(stop(client, job.replicator_db, job.doc_id, owner=owner)):
-                        self.log.info("stopped replication %s", job.doc_id)
-                except ReplicatorError as error:  # the other one is stopped all the same
-                    self.log.warning("replication %s could not be stopped: %s", job.doc_id, error)
+        if self._stopping is not None and coerce("cancel_on_kill", self.cancel_on_kill, "flag"):
+            self._stopping()
 
     @abstractmethod
     def _legs(self, context: Context) -> tuple[Leg, ...]:
@@ -209,8 +196,10 @@ class CouchJobsOperator(CouchPairOperator):
 
     def _show(self, context: Context, flow: Flow, jobs: tuple[Job, ...]) -> None:
         """Remember what ``on_kill`` stops, and push the links."""
+        from airflow_provider_replicator.operators._cloudant_stop import stop_jobs
+
         mediator = flow.connections.mediator
-        self._submitted = (mediator, flow.plan.owner, jobs)
+        self._stopping = partial(stop_jobs, mediator, flow.plan.owner, jobs, self.log)
         doc_id = jobs[0].doc_id if len(jobs) == 1 else None
         if doc_id != self._linked:
             push_links(context, base_url=mediator.base_url, replicator_db=mediator.replicator_db, doc_id=doc_id)

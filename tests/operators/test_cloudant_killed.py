@@ -29,15 +29,20 @@ if TYPE_CHECKING:
     from tests.contract.couchdb.client import Database
     from tests.operators.couch_world import World
 
+STOPPED = {
+    "error": "TransientError",
+    "message": "the task was told to stop; a retry goes on with the same replication",
+}
+
 
 def arguments(world: World, source: Database, target: Database, **more: Any) -> dict[str, Any]:
     return world.ends(source, target, options=PATIENT, **more)
 
 
 @contextmanager
-def worker(store: Path, given: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+def worker(store: Path, given: dict[str, Any], *more: str) -> Iterator[subprocess.Popen[str]]:
     """The first try, in a process of its own."""
-    command = [sys.executable, "-m", "tests.operators.couch_worker", str(store), json.dumps(given)]
+    command = [sys.executable, "-m", "tests.operators.couch_worker", str(store), json.dumps(given), *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as process:
         try:
             yield process
@@ -77,12 +82,22 @@ def test_a_task_that_is_stopped_stops_its_job_at_once(world: World, tmp_path: Pa
         process.send_signal(signal.SIGTERM)
         text = output(process)
     assert time.monotonic() - begin < 4  # Airflow waits for five seconds before it kills
-    assert world.job(source) is None
+    assert world.job(source) is None, text
     assert f"stopped replication {job['_id']}" in text
-    assert json.loads(text.splitlines()[-1]) == {
-        "error": "TransientError",
-        "message": "the task was told to stop; a retry goes on with the same replication",
-    }
+    assert json.loads(text.splitlines()[-1]) == STOPPED
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_a_task_that_is_stopped_in_the_middle_of_an_import_stops_its_job(
+    world: World, tmp_path: Path, number: int
+) -> None:
+    """A module that was half imported could not be imported by the handler, which failed, and the job went on."""
+    source, target = world.pair(5)
+    world.slow(source)
+    with worker(tmp_path / "store", arguments(world, source, target), str(number)) as process:
+        text = output(process)
+    assert world.job(source) is None, text
+    assert json.loads(text.splitlines()[-1]) == STOPPED
 
 
 def test_a_task_may_be_stopped_without_its_job(world: World) -> None:
