@@ -111,15 +111,35 @@ def kill_everywhere(
     return undisturbed.effects
 
 
-def with_client(base_url: str, token: str, project: str, work: Callable[[CdfClient], Awaitable[object]]) -> None:
-    """``work`` with a client of a project, in this process: what the one that is killed does, and the one that tries again."""
+def run_engine(base_url: str, token: str, project: str, lake: Lake, options: Any) -> None:
+    """One run of the engine that has such options, in this process: what is killed, and what is tried again."""
+    engine = _engines()[type(options)]
 
     async def main() -> None:
         transport = AiohttpTransport(base_url, project, StaticToken(token))
         async with CdfClient(transport, project=project) as client:
-            await work(client)
+            await engine(source=client, lake=lake, options=options)
 
     asyncio.run(main())
+
+
+def _engines() -> dict[type, Callable[..., Awaitable[object]]]:
+    """The engines that read CDF. Imported here, because the tests of other sources need none of them."""
+    from airflow_provider_replicator.lake.datapoints import feed, window
+    from airflow_provider_replicator.lake.datapoints.options import FeedOptions, PointsOptions
+    from airflow_provider_replicator.lake.instances.options import InstancesOptions
+    from airflow_provider_replicator.lake.instances.replicate import replicate_instances
+    from airflow_provider_replicator.lake.resources.classic import resource_to_delta
+    from airflow_provider_replicator.lake.resources.options import RawTableOptions, ResourceOptions
+    from airflow_provider_replicator.lake.resources.raw import raw_to_delta
+
+    return {
+        FeedOptions: feed.follow_subscription,
+        InstancesOptions: replicate_instances,
+        PointsOptions: window.export_datapoints,
+        RawTableOptions: raw_to_delta,
+        ResourceOptions: resource_to_delta,
+    }
 
 
 def rows_of(lake: Lake, *paths: str) -> list[Counter[str]]:

@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_replicator.cdf.http.client import CdfClient
 from airflow_provider_replicator.core.window import Window
 from airflow_provider_replicator.exceptions import LakeAccessError, LakeUnavailableError
 from airflow_provider_replicator.lake.datapoints import feed as feed_module
 from airflow_provider_replicator.lake.datapoints import replace as replace_module
-from airflow_provider_replicator.lake.datapoints.feed import follow_subscription
 from airflow_provider_replicator.lake.datapoints.options import FeedOptions, PointsOptions
-from airflow_provider_replicator.lake.datapoints.window import export_datapoints
 from benchmarks.workloads import encode_points, point_blocks
 from tests.cdf.streams import Side
 from tests.lake.datapoints.process import command, run
 from tests.lake.datapoints.tables import DAY, Exports, expected, ms, window
-from tests.lake.killable import Killable, Outcome, kill_everywhere, with_client
+from tests.lake.killable import Killable, Outcome, kill_everywhere, run_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,20 +36,10 @@ def two_months() -> dict[str, dict[int, float]]:
     return {name: {JANUARY + at * 3_600_000: float(at) for at in range(24 * 59)} for name in "abc"}
 
 
-def run_once(base_url: str, token: str, project: str, lake: Lake, options: PointsOptions | FeedOptions) -> None:
-    async def work(client: CdfClient) -> None:
-        if isinstance(options, FeedOptions):
-            await follow_subscription(source=client, lake=lake, options=options)
-        else:
-            await export_datapoints(source=client, lake=lake, options=options)
-
-    with_client(base_url, token, project, work)
-
-
 def run_in_small_pages(*arguments: Any) -> None:
     """In a process of its own: a commit for each change of a partition."""
     feed_module._PAGE = 1
-    run_once(*arguments)
+    run_engine(*arguments)
 
 
 def killed_everywhere(
@@ -67,14 +54,13 @@ def killed_everywhere(
     """Returns the effects of an undisturbed run, which leaves ``exports`` as they would be after it."""
     begun = exports.lake
     running = exports.pair.running
-
     source = (running.base_url, running.token, exports.pair.source)
 
     def run(lake: Lake, kill_at: int | None) -> Outcome:
         return killable.run(run_in_small_pages, *source, lake, options, kill_at=kill_at)
 
     def run_again(lake: Lake) -> None:
-        run_once(*source, lake, options)
+        run_engine(*source, lake, options)
 
     def content(lake: Lake) -> Any:
         exports.lake = lake

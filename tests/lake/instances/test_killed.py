@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_replicator.lake.instances.replicate import replicate_instances
 from tests.lake.instances.world import ALWAYS, CHANGES, NEVER, NODES, options
-from tests.lake.killable import Killable, Outcome, rows_of, with_client
+from tests.lake.killable import Killable, Outcome, rows_of, run_engine
 from tests.lake.killable import kill_everywhere as everywhere
 
 if TYPE_CHECKING:
@@ -24,18 +23,13 @@ LOAD = options(load_page_size=5, commit_rows=5, merge_when=ALWAYS)
 SYNC = options(page_size=3, merge_when=ALWAYS)
 
 
-def run_once(base_url: str, token: str, project: str, lake: Lake, chosen: InstancesOptions) -> None:
-    """In a process of its own."""
-    with_client(base_url, token, project, lambda client: replicate_instances(source=client, lake=lake, options=chosen))
-
-
 def kill_everywhere(world: World, killable: Killable, chosen: InstancesOptions, tmp_path: Path) -> list[str]:
     """Returns the effects of an undisturbed run."""
 
     def run(lake: Lake, kill_at: int | None) -> Outcome:
         sandbox = world.project.sandbox
         arguments = (sandbox.base_url, sandbox.token, world.project.name, lake, chosen)
-        return killable.run(run_once, *arguments, kill_at=kill_at)
+        return killable.run(run_engine, *arguments, kill_at=kill_at)
 
     def content(lake: Lake) -> Any:
         world.lake = lake

@@ -15,10 +15,8 @@ from airflow_provider_replicator.cdf.http.client import CdfClient
 from airflow_provider_replicator.cdf.raw import copy as raw_copy
 from airflow_provider_replicator.core.window import Window
 from airflow_provider_replicator.exceptions import LakeConflictError
-from airflow_provider_replicator.lake.resources.classic import resource_to_delta
 from airflow_provider_replicator.lake.resources.options import RawTableOptions, ResourceOptions
-from airflow_provider_replicator.lake.resources.raw import raw_to_delta
-from tests.lake.killable import Killable, Outcome, kill_everywhere, rows_of, with_client
+from tests.lake.killable import Killable, Outcome, kill_everywhere, rows_of, run_engine
 from tests.lake.resources.exports import event
 
 if TYPE_CHECKING:
@@ -34,20 +32,10 @@ WINDOW = {"window": (0, 4_000_000_000_000)}
 FULL: dict[str, Any] = {"max_delete_fraction": 1}
 
 
-def run_once(base_url: str, token: str, project: str, lake: Lake, options: ResourceOptions | RawTableOptions) -> None:
-    async def work(client: CdfClient) -> None:
-        if isinstance(options, RawTableOptions):
-            await raw_to_delta(source=client, lake=lake, options=options)
-        else:
-            await resource_to_delta(source=client, lake=lake, options=options)
-
-    with_client(base_url, token, project, work)
-
-
 def run_in_small_pages(*arguments: Any) -> None:
     """In a process of its own."""
     listing.PAGE = raw_copy.PAGE = 20
-    run_once(*arguments)
+    run_engine(*arguments)
 
 
 def killed_everywhere(exports: Exports, killable: Killable, folder: Path, kind: str, mode: Any) -> list[str]:
@@ -63,7 +51,7 @@ def killed_everywhere(exports: Exports, killable: Killable, folder: Path, kind: 
         return killable.run(run_in_small_pages, *arguments, kill_at=kill_at)
 
     def run_again(lake: Lake) -> None:
-        run_once(sandbox.base_url, sandbox.token, exports.project.name, lake, options)
+        run_engine(sandbox.base_url, sandbox.token, exports.project.name, lake, options)
 
     def content(lake: Lake) -> Any:
         there = DeltaTable.is_deltatable(lake.uri(PATHS[kind]))
