@@ -44,7 +44,8 @@ class DeltaPublishSnapshotOperator(DeltaOperator):
         the source (``property``)
     :param keep_versions: so many earlier snapshots stay readable for who has read an older manifest (3)
     :param reuse_unchanged: tables without changes since the last snapshot are copied within the store instead of read (true)
-    :param missing_ok: leave out tables that do not exist yet, instead of failing (false). One that the last snapshot had is an error
+    :param missing_ok: leave out tables that do not exist yet, instead of failing (false); a path that is written out and that the last
+        snapshot had is an error all the same
     :param temporary_folder: where files are made, in the worker, before they go to the lake; None: the system's temporary folder
     """
 
