@@ -84,7 +84,7 @@ async def publish(
     found = await asyncio.to_thread(resolve, objects, tables, missing_ok=options.missing_ok)
     seen = await asyncio.to_thread(read_manifest, objects, layout)
     pins = await _pins(lake, found, options)
-    _check_none_vanished(found, pins, seen)
+    _check_none_vanished({path.strip("/") for path in tables}, pins, seen)
     report = SnapshotReport(
         resource="snapshot", source=lake.root, target=lake.uri(layout.folder), mode="full", snapshot=name
     )
@@ -139,10 +139,12 @@ async def _look(lake: Lake, found: Mapping[str, str], options: SnapshotOptions) 
     return [pin for pin in pins.values() if pin is not None]
 
 
-def _check_none_vanished(found: Mapping[str, str], pins: list[Pin], seen: Seen) -> None:
-    """``missing_ok`` is for tables that are not there yet. One that was published before and is gone takes no good file with it."""
+def _check_none_vanished(written_out: set[str], pins: list[Pin], seen: Seen) -> None:
+    """``missing_ok`` is for tables that are not there yet. One that was published before and is gone takes no good file with it, if
+    its path is written out; a wildcard means whatever is there.
+    """
     published = {table.source for table in seen.manifest.tables.values()} if seen.manifest else set()
-    vanished = sorted(published & (found.keys() - {pin.path for pin in pins}))
+    vanished = sorted(published & written_out - {pin.path for pin in pins})
     if vanished:
         raise ConfigurationError(
             f"{', '.join(vanished[:5])}: in the last snapshot, and now there is no such table. The snapshot stays as it was; if "

@@ -313,7 +313,7 @@ def test_a_table_that_has_vanished_takes_no_published_file_with_it(lake: Lake) -
     with pytest.raises(ConfigurationError, match=r"resources/b: in the last snapshot, .* take them out of tables"):
         run(lake, tables, missing_ok=True)
     assert everything(lake) == before
-    run(lake, ["resources/*"])  # whatever is there
+    run(lake, ["resources/*"], missing_ok=True)  # whatever is there; some stores keep the empty folder
     assert list(manifest(lake)["tables"]) == ["a"]
     assert "publish/all/b.parquet" not in everything(lake)
 
