@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ HEAVY = {
 #: takes ``YARDSTICK_MS`` for a DAG of the same size. A slower or busier machine gets as much more.
 BUDGET_MS = 20.0
 YARDSTICK_MS = 8.0
-ROUNDS = 7
+ROUNDS = 9
+#: What a shared core loses to its neighbours comes and goes, what an import costs stays: the best of this many measurements counts.
+TRIES = 3
 
 
 def public_modules() -> list[str]:
@@ -47,15 +50,15 @@ def public_modules() -> list[str]:
 
 
 def measure(modules: list[str]) -> tuple[float, set[str]]:
-    """The CPU time of the fastest import as a share of the budget, and all modules that it loaded."""
+    """The CPU time of an import as a share of the budget (the median of all rounds), and all modules that it loaded."""
     # Compiled once, as in any installation: what is measured is importing.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, str(ROOT / "tests/unit/measure_imports.py"), str(ROUNDS), str(ROOT / "dags"), *modules]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     results: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(results) == ROUNDS, done.stderr
-    ours, plain = (min(result[name] for result in results) for name in ("ours", "plain"))
-    return ours / (BUDGET_MS * max(1.0, plain / YARDSTICK_MS)), set(results[0]["added"])
+    share = median(result["ours"] / (BUDGET_MS * max(1.0, result["plain"] / YARDSTICK_MS)) for result in results)
+    return share, set(results[0]["added"])
 
 
 def heavy(modules: set[str]) -> set[str]:
@@ -70,6 +73,9 @@ def test_no_module_of_the_package_imports_a_heavy_library() -> None:
 
 @pytest.mark.parametrize("file", sorted(path.stem for path in (ROOT / "dags").glob("*.py")))
 def test_a_dag_file_parses_within_its_budget(file: str) -> None:
-    share, added = measure([file])
-    assert share < 1
-    assert not heavy(added)
+    shares: list[float] = []
+    while len(shares) < TRIES and (not shares or shares[-1] >= 1):
+        share, added = measure([file])
+        assert not heavy(added)
+        shares.append(share)
+    assert min(shares) < 1, shares
