@@ -26,10 +26,13 @@ class EngineOperator(BaseOperator):
     """One coroutine, run to its end; its report is what the task returns."""
 
     _engine: EngineThread[dict[str, Any]] | None = None
+    _told_to_stop = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the arguments, connect, run, and return the report. Nothing is opened while an argument is wrong."""
         self._engine = EngineThread(self._main(context))
+        if self._told_to_stop:  # while the arguments were read
+            self._engine.cancel()
         try:
             return self._finished(context, self._engine.run())
         except CancelledError:
@@ -41,6 +44,7 @@ class EngineOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Cancel what runs and close its connections. What is written stays; a retry goes on at the last checkpoint."""
+        self._told_to_stop = True
         if self._engine is not None:
             self._engine.cancel()
 

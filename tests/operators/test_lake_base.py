@@ -156,6 +156,24 @@ def test_a_task_that_is_told_to_stop_stops_and_may_be_retried() -> None:
     killer.join()
 
 
+@pytest.mark.usefixtures("connected")
+def test_a_task_that_is_told_to_stop_before_its_engine_runs_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch, sandbox: RunningSandbox
+) -> None:
+    task = make()
+    read = task._options
+
+    def told_meanwhile(**common: Any) -> Any:
+        task.on_kill()
+        return read(**common)
+
+    monkeypatch.setattr(task, "_options", told_meanwhile)
+    sandbox.control.reset_counters()
+    with pytest.raises(TransientError, match="told to stop"):
+        task.execute(Context(task).values)
+    assert sandbox.control.counters()["requests"] == {}
+
+
 def test_arguments_are_read_before_anything_is_opened() -> None:
     """These connections do not exist."""
     for arguments, error in (
