@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Each test process has servers of its own; a file's tests stay in one process. Those with a real Airflow run alone.
-TEST_PROCESSES ?= 2
+# Each test process has servers of its own, and often waits for them: two per core. A file's tests stay in one process. Those with
+# a real Airflow run alone.
+TEST_PROCESSES ?= 4
 # A test or a demo must not inherit somebody's Airflow settings.
 CLEAN_ENV := env -u AIRFLOW_HOME -u AIRFLOW_CONFIG
 
@@ -39,7 +40,7 @@ pouchdb: env ## Install pouchdb-server for the tests, where Node is present (don
 	@$(BIN)/python -m scripts.pouchdb
 
 .PHONY: test
-test: env pouchdb ## Run all tests (one group starts a real Airflow): make test TEST_PROCESSES=4
+test: env pouchdb ## Run all tests (one group starts a real Airflow): make test TEST_PROCESSES=8
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m 'not soak and not standalone' -n $(TEST_PROCESSES) --dist loadfile
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m standalone
 
