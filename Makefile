@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 # Each test process has servers of its own, and often waits for them: two per core. A file's tests stay in one process. Those with
 # a real Airflow run alone.
 TEST_PROCESSES ?= 4
-# A test or a demo must not inherit somebody's Airflow settings.
-CLEAN_ENV := env -u AIRFLOW_HOME -u AIRFLOW_CONFIG
+# A test or a demo must not inherit somebody's Airflow settings, nor compile what every one of its many processes imports again.
+CLEAN_ENV := env -u AIRFLOW_HOME -u AIRFLOW_CONFIG -u PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show the targets
