@@ -26,7 +26,7 @@ def test_a_database_that_is_missing(
     seen = job.until("crashing", "failed", "completed", "error")
     assert seen["state"] == "crashing"
     assert seen["info"] == {"error": f"db_not_found: could not open {server.at(missing)}/"}
-    assert seen["error_count"] == 1
+    assert seen["error_count"] >= 1  # more, where looking took longer than the first wait
     assert seen["id"] is not None
     assert "_replication_state" not in job.doc(), "it is tried again for ever"
 

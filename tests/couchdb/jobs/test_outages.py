@@ -138,7 +138,7 @@ def test_a_full_queue_is_waited_for_within_bounds(pair: Pair) -> None:
 
 def test_a_document_that_is_not_picked_up_is_said_to_be_so() -> None:
     """Fact 6: null, for half a minute in a new replicator database."""
-    with RunningCouch(args=("--time-scale", "0.06"), databases=("one", "two")) as server:
+    with RunningCouch(args=("--time-scale", "0.3"), databases=("one", "two")) as server:
         own = CouchConnection(
             name="own",
             base_url=server.url,

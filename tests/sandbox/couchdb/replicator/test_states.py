@@ -84,7 +84,7 @@ def test_crashes_say_why(couch: Couch, pair: Pair) -> None:
     for name, (_, reason) in ends.items():
         shown = couch.becomes(name, "crashing")
         assert re.sub(r"\n +", "", shown["info"]["error"]) == reason
-        assert shown["error_count"] == 1
+        assert shown["error_count"] >= 1  # more, where looking took longer than the first wait
         couch.remove(name)
 
 
