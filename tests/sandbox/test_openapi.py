@@ -60,12 +60,12 @@ def ask(sandbox: RunningSandbox, session: requests.Session, name: str, *, exampl
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_good_requests(sandbox: RunningSandbox, session: requests.Session, name: str) -> None:
-    ask(sandbox, session, name, examples=3, mode=GenerationMode.POSITIVE)
+    ask(sandbox, session, name, examples=5, mode=GenerationMode.POSITIVE)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_bad_requests(sandbox: RunningSandbox, session: requests.Session, name: str) -> None:
-    ask(sandbox, session, name, examples=3, mode=GenerationMode.NEGATIVE)
+    ask(sandbox, session, name, examples=5, mode=GenerationMode.NEGATIVE)
 
 
 @pytest.mark.soak
@@ -73,4 +73,4 @@ def test_bad_requests(sandbox: RunningSandbox, session: requests.Session, name: 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_many_requests(sandbox: RunningSandbox, session: requests.Session, name: str, mode: GenerationMode) -> None:
-    ask(sandbox, session, name, examples=300, mode=mode)
+    ask(sandbox, session, name, examples=500, mode=mode)
